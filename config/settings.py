@@ -1,0 +1,131 @@
+"""The process: what the environment says. What belongs to one project is in llamafarm.yaml (config/project.py)."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(BaseSettings):
+    """Every field can be set by an environment variable: `LF_` + the field's name, or the names listed in `docs/`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LF_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path.home() / ".llamafarm", description="Where projects, uploads, state and logs live."
+    )
+    host: str = Field(
+        "127.0.0.1", validation_alias=AliasChoices("LF_HOST", "HOST"), description="Address the API listens on."
+    )
+    port: int = Field(
+        8000, ge=1, le=65535, validation_alias=AliasChoices("LF_PORT", "PORT"), description="Port the API listens on."
+    )
+    api_key: SecretStr | None = Field(
+        None, description="When set, every request but the health checks needs `Authorization: Bearer <key>`."
+    )
+    allow_unauthenticated: bool = Field(
+        False, description="Allows listening on a non-loopback address without LF_API_KEY. Only for closed networks."
+    )
+    config_template: str = Field("default", description="Template of a new project when the request names none.")
+    examples_dir: Path | None = Field(None, description="Folder of example projects; default: the bundled `examples/`.")
+
+    redis_url: str | None = Field(None, description="Redis of the queue; unset: `lf server start` runs a private one.")
+    broker_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("LF_BROKER_URL", "CELERY_BROKER_URL"),
+        description="Another broker (amqp://…) than LF_REDIS_URL.",
+    )
+    chroma_url: str | None = Field(None, description="Chroma server; unset: `lf server start` runs a private one.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the state; unset: SQLite at `<data dir>/state/paddock.db`."
+    )
+    ollama_host: str = Field(
+        "http://localhost:11434",
+        validation_alias=AliasChoices("LF_OLLAMA_HOST", "OLLAMA_HOST"),
+        description="Ollama's address, without `/v1`; a bare host:port is accepted.",
+    )
+    ollama_model: str = Field(
+        "qwen3:8b",
+        validation_alias=AliasChoices("LF_OLLAMA_MODEL", "OLLAMA_MODEL"),
+        description="Model of an `ollama` entry in the YAML that names none.",
+    )
+    universal_url: str = Field(
+        "http://127.0.0.1:11540/v1",
+        description="OpenAI-compatible server behind `provider: universal` without base_url.",
+    )
+    lemonade_url: str = Field(
+        "http://127.0.0.1:11534/api/v1", description="Server behind `provider: lemonade` without base_url."
+    )
+    llm_timeout_s: float = Field(
+        120.0, gt=0, description="Seconds without a byte from an LLM before a call is abandoned."
+    )
+    llm_connect_timeout_s: float = Field(
+        2.0, gt=0, description="Seconds to wait for an LLM server to accept a connection."
+    )
+
+    parse_processes: int = Field(2, ge=1, le=64, description="Worker processes that parse and chunk.")
+    embed_threads: int = Field(8, ge=1, le=64, description="Files that one embed worker has in hand at once.")
+    embed_device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    embed_precision: str = Field("auto", description="auto, fp32, bf16 or fp16; auto chooses from the hardware.")
+    query_deadline_s: float = Field(30.0, gt=0, description="Seconds a query may take before it is answered with 503.")
+
+    max_upload_bytes: int = Field(2_000_000_000, gt=0, description="Largest file an upload may carry (413 above).")
+    max_body_bytes: int = Field(20_000_000, gt=0, description="Largest JSON body of a request (413 above).")
+    max_pages: int = Field(20_000, gt=0, description="Most pages a file may have.")
+    max_text_chars: int = Field(
+        20_000_000, gt=0, description="Most characters of text one file may hold after parsing."
+    )
+    max_uncompressed_bytes: int = Field(
+        1_000_000_000, gt=0, description="Most bytes an archive format (docx, xlsx) may unpack to."
+    )
+    parse_timeout_s: float = Field(600.0, gt=0, description="Seconds one file may take to parse before it is given up.")
+    parse_memory_mb: int = Field(2048, ge=256, description="Resident memory at which a parse process is recycled.")
+    lease_s: float = Field(
+        15.0, gt=0, description="Seconds after which the work of a worker that went silent is taken over."
+    )
+    sweep_interval_s: float = Field(5.0, gt=0, description="Seconds between two looks for work that was lost.")
+
+    log_level: str = Field(
+        "INFO", validation_alias=AliasChoices("LF_LOG_LEVEL", "LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR."
+    )
+    log_json: bool | None = Field(None, description="JSON log lines; unset: JSON unless the output is a terminal.")
+    cors_origins: list[str] = Field(default_factory=lambda: ["*"], description="Origins that browsers may call from.")
+    hf_token: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("LF_HF_TOKEN", "HF_TOKEN", "HUGGINGFACE_TOKEN"),
+        description="Token for model downloads from the Hugging Face hub.",
+    )
+
+    @field_validator("ollama_host")
+    @classmethod
+    def _with_scheme(cls, value: str) -> str:
+        value = value.rstrip("/").removesuffix("/v1")
+        return value if "://" in value else f"http://{value}"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _refuse_open_door(self) -> Self:
+        if self.host not in LOOPBACK_HOSTS and self.api_key is None and not self.allow_unauthenticated:
+            raise ValueError(
+                f"listening on {self.host} without a key would open every document to the network: "
+                "set LF_API_KEY, or LF_ALLOW_UNAUTHENTICATED=true on a closed network, or listen on 127.0.0.1"
+            )
+        return self
+
+    @cached_property
+    def projects_dir(self) -> Path:
+        return self.data_dir / "projects"
+
+    @cached_property
+    def state_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'state' / 'paddock.db'}"

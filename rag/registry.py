@@ -1,0 +1,75 @@
+"""Names that users write in llamafarm.yaml, each leading to one class in one file."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rag.errors import InvalidInputError, UnknownComponentError
+
+Component = TypeVar("Component")
+
+
+class ComponentOptions(BaseModel):
+    """Base of every component's `Options`. A key that the component does not know is an error, not a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Registry(Generic[Component]):
+    """A table of `type` name → `module:Class`; a module is imported when its name is asked for.
+
+    Every class has an inner `Options(ComponentOptions)` and is built as `Class(options, **needs)`, where
+    `needs` are the live objects that the role's base.py names (a store, an embedder …).
+    """
+
+    def __init__(self, role: str, table: Mapping[str, str], aliases: Mapping[str, str] | None = None) -> None:
+        self.role = role
+        self._table = dict(table)
+        self._aliases = dict(aliases or {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table or name in self._aliases
+
+    @property
+    def names(self) -> list[str]:
+        """Every accepted name, aliases included, sorted."""
+        return sorted({*self._table, *self._aliases})
+
+    def canonical(self, name: str) -> str:
+        """The table name behind `name`; raises UnknownComponentError that lists the known ones."""
+        resolved = self._aliases.get(name, name)
+        if resolved not in self._table:
+            raise UnknownComponentError(f"{self.role} '{name}' is not known. Known: {', '.join(self.names)}")
+        return resolved
+
+    def load(self, name: str) -> type[Component]:
+        module_name, _, class_name = self._table[self.canonical(name)].partition(":")
+        return cast("type[Component]", getattr(importlib.import_module(module_name), class_name))
+
+    def options(self, name: str, values: Mapping[str, Any]) -> ComponentOptions:
+        """Check `values` against the component's options; the message names option, value and what is accepted."""
+        model: type[ComponentOptions] = self.load(name).Options  # type: ignore[attr-defined]  # every component has one
+        try:
+            return model.model_validate(dict(values))
+        except ValidationError as error:
+            raise InvalidInputError(f"{self.role} '{name}': {_sentence(error, model)}") from error
+
+    def build(self, name: str, values: Mapping[str, Any], **needs: Any) -> Component:
+        factory: Any = self.load(name)
+        return cast("Component", factory(self.options(name, values), **needs))
+
+
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    parts = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"option '{where}' is not known (known: {', '.join(sorted(model.model_fields))})")
+        else:
+            parts.append(f"option '{where}' = {problem['input']!r}: {problem['msg']}")
+    return "; ".join(parts)

@@ -1,0 +1,115 @@
+"""The data that travels between roles: frozen, small, and free of any format, store or wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar: TypeAlias = str | int | float | bool
+"""What a metadata value may be once it is stored; lists and mappings are flattened before."""
+
+Vector: TypeAlias = NDArray[np.float32]
+"""Shape (dimension,)."""
+
+Matrix: TypeAlias = NDArray[np.float32]
+"""Shape (text count, dimension), rows in the order of the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpan:
+    """Where one page stands in `Document.text`: characters `start` up to but excluding `end`."""
+
+    page: int
+    """1-based number of the page in the file."""
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading found by a parser; `start` is its first character in `Document.text`."""
+
+    start: int
+    level: int
+    """1 is the outermost."""
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file. Every position below is a character offset into `text`.
+
+    Args:
+        text: what was read, exactly as it is stored, cited and searched.
+        pages: in order and without overlap; empty for formats that have no pages.
+        headings: in order of `start`.
+        rows: spans of table rows (start, end) in order; a row carries its column names in its text.
+        empty_pages: 1-based pages that have no text layer (scanned pages).
+        metadata: facts of the whole file (title, author, sheet names …), each a scalar.
+        warnings: sentences for the person who uploaded the file.
+    """
+
+    text: str
+    parser: str
+    pages: tuple[PageSpan, ...] = ()
+    headings: tuple[Heading, ...] = ()
+    rows: tuple[tuple[int, int], ...] = ()
+    empty_pages: tuple[int, ...] = ()
+    page_count: int | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document: `document.text[start:end] == text`, always.
+
+    `token_count` is in the embedder's own tokenizer and never above its window.
+    """
+
+    index: int
+    text: str
+    start: int
+    end: int
+    token_count: int
+    page_start: int | None = None
+    page_end: int | None = None
+    heading_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A chunk as a store keeps it.
+
+    Args:
+        id: unique in the database and derived from content: dataset, file hash, generation, position.
+        file_key: `dataset/file_hash`: what a file's chunks are found and deleted by.
+        generation: which parse + chunk + embed run of the file it belongs to.
+        metadata: scalars only; keys that begin with `_` are the store's own and never leave it.
+    """
+
+    id: str
+    text: str
+    vector: Vector
+    file_key: str
+    generation: str
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk with a score in [0, 1]; higher is better in every mode and every store.
+
+    `scores` holds the score of each stage that touched the hit (`vector`, `lexical`, `fused`, `rerank` …).
+    """
+
+    id: str
+    text: str
+    score: float
+    file_key: str
+    generation: str
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    vector: Vector | None = None
