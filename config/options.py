@@ -1,0 +1,46 @@
+"""Options of a component as they stand in llamafarm.yaml, parted into known and unknown ones.
+
+Existing files hold keys that other programs understood. A key that a component does not know is left out
+and named in a warning: never passed over in silence, never a reason to refuse the whole file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel
+
+from config.environment import expand_env
+from rag.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenOptions:
+    values: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+def choose_options(registry: Registry[Any], name: str, raw: Mapping[str, Any]) -> ChosenOptions:
+    """Known options of component `name`, with `${VAR}` expanded, and a sentence for each unknown one."""
+    known = option_names(registry, name)
+    values = {key: expand_env(value) for key, value in raw.items() if key in known and value is not None}
+    unknown = [key for key in raw if key not in known]
+    return ChosenOptions(
+        values,
+        tuple(f"{registry.role} '{name}': option '{key}' has no effect here" for key in unknown),
+    )
+
+
+def option_names(registry: Registry[Any], name: str) -> frozenset[str]:
+    """Every spelling of every option."""
+    model: type[BaseModel] = registry.load(name).Options
+    names: set[str] = set()
+    for field_name, info in model.model_fields.items():
+        names.add(field_name)
+        if info.alias:
+            names.add(info.alias)
+        if isinstance(info.validation_alias, str):
+            names.add(info.validation_alias)
+        elif isinstance(info.validation_alias, AliasChoices):
+            names.update(choice for choice in info.validation_alias.choices if isinstance(choice, str))
+    return frozenset(names)

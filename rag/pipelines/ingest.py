@@ -1,0 +1,243 @@
+"""From a file to stored chunks: parse → chunk → embed → write. Usable from a script, without server or queue."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+
+from rag.chunkers.base import Chunker
+from rag.embedders.base import Embedder
+from rag.errors import LimitExceededError, NoTextError, UnreadableFileError
+from rag.extractors.base import Extractor
+from rag.parsers.base import FileProbe, ParseLimits, Parser, ProgressCallback, no_progress
+from rag.stores.base import Store
+from rag.types import Chunk, Document, Record, Scalar, Vector
+
+WRITE_SLICE = 64
+"""Chunks that are embedded and written at once; between two slices a cancel is noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseRoute:
+    """One parser entry of a strategy: for which files, with which parser, cut by which chunker."""
+
+    name: str
+    parser: Parser
+    chunker: Chunker
+    chunk_strategy: str
+    chunk_size: int
+    include_patterns: tuple[str, ...] = ()
+
+    def wants(self, filename: str) -> bool:
+        lowered = filename.lower()
+        return not self.include_patterns or any(fnmatch(lowered, each.lower()) for each in self.include_patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractRoute:
+    """One extractor entry of a strategy."""
+
+    name: str
+    extractor: Extractor
+    include_patterns: tuple[str, ...] = ()
+
+    def wants(self, filename: str) -> bool:
+        lowered = filename.lower()
+        return not self.include_patterns or any(fnmatch(lowered, each.lower()) for each in self.include_patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Where a file's chunks belong. `generation` derives from the file and every option that shaped its chunks."""
+
+    dataset: str
+    file_hash: str
+    filename: str
+    media_type: str
+    size_bytes: int
+    generation: str
+
+    @property
+    def file_key(self) -> str:
+        return f"{self.dataset}/{self.file_hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    document: Document
+    route: ParseRoute
+    chunks: list[Chunk] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCounts:
+    stored: int
+    """Chunks that were embedded."""
+    reused: int
+    """Chunks whose text had been embedded before and whose vector was taken over."""
+
+
+def parse_file(
+    probe: FileProbe, routes: Sequence[ParseRoute], limits: ParseLimits, on_progress: ProgressCallback = no_progress
+) -> ParsedFile:
+    """Parse and chunk with the first route that takes the file and finds text in it.
+
+    Raises:
+        UnreadableFileError: no route takes this type, or the file is bad; the first error is the one that is told.
+        LimitExceededError: a limit of `limits` was passed.
+    """
+    first_error: UnreadableFileError | None = None
+    for route in _candidates(probe, routes):
+        try:
+            document = route.parser.parse(probe, limits, on_progress)
+        except UnreadableFileError as error:
+            first_error = first_error or error
+            continue
+        _check_size(probe, document, limits)
+        chunks = route.chunker.chunk(document)
+        if chunks:
+            return ParsedFile(document, route, chunks)
+        first_error = first_error or NoTextError(f"'{probe.filename}' holds no text")
+    raise first_error or _no_parser(probe, routes)
+
+
+def _candidates(probe: FileProbe, routes: Sequence[ParseRoute]) -> list[ParseRoute]:
+    """Routes whose pattern wants the file and whose parser takes its bytes, in order; failing that, a text parser."""
+    accepting = [route for route in routes if route.parser.accepts(probe)]
+    wanted = [route for route in accepting if route.wants(probe.filename)]
+    return wanted or [route for route in accepting if "text/plain" in route.parser.media_types]
+
+
+def _no_parser(probe: FileProbe, routes: Sequence[ParseRoute]) -> UnreadableFileError:
+    names = ", ".join(dict.fromkeys(route.name for route in routes)) or "none"
+    if probe.size_bytes == 0:
+        return NoTextError(f"'{probe.filename}' is empty (0 bytes); upload it again with its content")
+    return UnreadableFileError(
+        f"no parser of this strategy takes '{probe.filename}' (its bytes are {probe.media_type}); "
+        f"its parsers: {names}. Convert the file or add a parser for this type"
+    )
+
+
+def _check_size(probe: FileProbe, document: Document, limits: ParseLimits) -> None:
+    if len(document.text) > limits.max_text_chars:
+        raise LimitExceededError(
+            f"'{probe.filename}' holds {len(document.text):,} characters of text; at most "
+            f"{limits.max_text_chars:,} are accepted (LF_MAX_TEXT_CHARS). Split the file or raise the limit"
+        )
+
+
+def build_metadata(
+    identity: FileIdentity,
+    document: Document,
+    chunks: Sequence[Chunk],
+    route: ParseRoute,
+    extractors: Sequence[ExtractRoute],
+) -> Iterator[dict[str, Scalar]]:
+    """The metadata of each chunk, in order: where it stands, what it is part of, what extractors found."""
+    common: dict[str, Scalar] = {
+        **document.metadata,
+        "filename": identity.filename,
+        "source": identity.filename,
+        "file_hash": identity.file_hash,
+        "document_id": identity.file_hash,
+        "dataset": identity.dataset,
+        "content_type": identity.media_type,
+        "size": identity.size_bytes,
+        "parser": document.parser,
+        "chunk_strategy": route.chunk_strategy,
+        "total_chunks": len(chunks),
+    }
+    active = [each for each in extractors if each.wants(identity.filename)]
+    for chunk in chunks:
+        yield {**common, **_position(identity, chunk), **_extracted(active, chunk, document)}
+
+
+def _position(identity: FileIdentity, chunk: Chunk) -> dict[str, Scalar]:
+    position: dict[str, Scalar] = {
+        "chunk_id": f"{identity.file_hash[:16]}_{chunk.index:04d}",
+        "chunk_index": chunk.index,
+        "char_start": chunk.start,
+        "char_end": chunk.end,
+        "token_count": chunk.token_count,
+    }
+    if chunk.page_start is not None and chunk.page_end is not None:
+        position |= {"page_number": chunk.page_start, "page_start": chunk.page_start, "page_end": chunk.page_end}
+    if chunk.heading_path:
+        position["heading_path"] = " > ".join(chunk.heading_path)
+    return position
+
+
+def _extracted(extractors: Sequence[ExtractRoute], chunk: Chunk, document: Document) -> dict[str, Scalar]:
+    found: dict[str, Scalar] = {}
+    for each in extractors:
+        values = each.extractor.extract(chunk.text, document)
+        found |= {key: flat for key, value in values.items() if (flat := _flat(value)) is not None}
+        found[f"extractor_{each.name}"] = True
+    return found
+
+
+def _flat(value: Any) -> Scalar | None:
+    """Stores keep scalars: a list becomes comma-joined text, as the configuration contract says."""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or None
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+def embed_and_write(
+    identity: FileIdentity,
+    chunks: Sequence[Chunk],
+    metadata: Sequence[Mapping[str, Scalar]],
+    *,
+    embedder: Embedder,
+    store: Store,
+    known_vectors: Mapping[str, Vector],
+    is_written: Callable[[str], bool] = lambda _record_id: False,
+    on_written: Callable[[int], None] = lambda _done: None,
+) -> StoredCounts:
+    """Embed chunks and write them under the file's generation, slice by slice.
+
+    Args:
+        known_vectors: text → vector of the same model, taken over instead of embedding again.
+        is_written: whether a record id is in the store already (a run that was interrupted).
+        on_written: called after each slice with the number of chunks done; may raise CancelledTaskError.
+
+    Raises:
+        EmbeddingError, UpstreamError: nothing of the failing slice was written.
+    """
+    stored = reused = 0
+    for start in range(0, len(chunks), WRITE_SLICE):
+        piece = range(start, min(start + WRITE_SLICE, len(chunks)))
+        missing = [index for index in piece if not is_written(record_id(identity, index))]
+        fresh = [index for index in missing if chunks[index].text not in known_vectors]
+        vectors = embedder.embed_documents([chunks[index].text for index in fresh]) if fresh else np.empty((0, 0))
+        by_index = dict(zip(fresh, vectors, strict=True))
+        store.upsert(
+            [
+                _record(identity, chunks[index], metadata[index], by_index.get(index, known))
+                for index in missing
+                for known in [known_vectors.get(chunks[index].text)]
+            ]
+        )
+        stored += len(fresh) + len(piece) - len(missing)
+        reused += len(missing) - len(fresh)
+        on_written(piece.stop)
+    return StoredCounts(stored, reused)
+
+
+def record_id(identity: FileIdentity, index: int) -> str:
+    """Derived from content: the same file with the same options gives the same ids."""
+    return f"{identity.file_key}/{identity.generation}/{index:06d}"
+
+
+def _record(identity: FileIdentity, chunk: Chunk, metadata: Mapping[str, Scalar], vector: Vector | None) -> Record:
+    assert vector is not None, "every chunk is either embedded here or known"
+    return Record(
+        id=record_id(identity, chunk.index),
+        text=chunk.text,
+        vector=vector,
+        file_key=identity.file_key,
+        generation=identity.generation,
+        metadata=metadata,
+    )

@@ -1,0 +1,286 @@
+"""Uploaded files of one dataset on disk, in the layout that LlamaFarm data directories have.
+
+`raw/{sha256}` holds the bytes, `meta/{sha256}.json` what is known about them: a file is in the dataset when its
+metadata is there. An upload is written to `incoming/`, hashed on the way, and renamed at the end: nothing half is seen.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from filelock import FileLock
+
+from config.layout import DatasetPaths
+from rag.errors import LimitExceededError, NotFoundError, StorageFullError
+from state.file_names import mime_type, safe_name, stamped_name
+
+if sys.platform != "win32":
+    import fcntl
+
+INCOMING = "incoming"
+ABANDONED_AFTER_S = 5.0
+LOCK_TIMEOUT_S = 30.0
+FILE_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a dataset; the field names are those of the metadata file.
+
+    Args:
+        original_file_name: basename that the client gave, any script, at most 255 bytes.
+        resolved_file_name: unique in the dataset; the name of the link under `index/by_name`.
+        timestamp: upload time, seconds since the epoch.
+        hash: SHA-256 of the bytes, lowercase hex.
+    """
+
+    original_file_name: str
+    resolved_file_name: str
+    timestamp: float
+    size: int
+    mime_type: str
+    hash: str
+
+
+class IncomingFile:
+    """An upload on its way. Use as a context manager: whatever is not committed leaves nothing behind."""
+
+    def __init__(self, files: "DatasetFiles", path: Path, stream: BinaryIO, max_bytes: int) -> None:
+        self.size = 0
+        self._files = files
+        self._path = path
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes. Raises LimitExceededError at the limit and StorageFullError when the disk is full."""
+        if self.size + len(data) > self._max_bytes:
+            raise LimitExceededError(f"the file is larger than {self._max_bytes} bytes (LF_MAX_UPLOAD_BYTES)")
+        with _disk_errors():
+            self._stream.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+
+    def commit(self, name: str, mime: str | None) -> tuple[StoredFile, bool]:
+        """Make the file part of the dataset; returns it, and whether the same bytes were already there."""
+        with _disk_errors():
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        return self._files._take(self._path, self._sha256.hexdigest(), self.size, name, mime)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # flushing to a full disk
+            self._stream.close()
+        self._path.unlink(missing_ok=True)
+
+
+class DatasetFiles:
+    """The files of one dataset. Safe for several threads and processes."""
+
+    def __init__(self, paths: DatasetPaths) -> None:
+        self._paths = paths
+        self._incoming = paths.root / INCOMING
+
+    def list(self) -> list[StoredFile]:
+        """In order of upload. Damaged metadata is passed over: it names no file that could be worked on."""
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._paths.meta_dir) as entries:
+            for entry in entries:
+                stem, _, suffix = entry.name.partition(".")
+                if suffix == "json" and FILE_HASH.fullmatch(stem) and not entry.is_symlink():
+                    found.append(self._read(Path(entry.path), stem))
+        return sorted((file for file in found if file is not None), key=lambda file: (file.timestamp, file.hash))
+
+    def find(self, file_hash: str) -> StoredFile | None:
+        if not FILE_HASH.fullmatch(file_hash):
+            return None
+        path = self._paths.meta(file_hash)
+        return None if path.is_symlink() else self._read(path, file_hash)
+
+    def get(self, file_hash: str) -> StoredFile:
+        file = self.find(file_hash)
+        if file is None:
+            raise NotFoundError(f"File {file_hash[:100]} not found")
+        return file
+
+    def receive(self, max_bytes: int) -> IncomingFile:
+        """Begin an upload. Raises StorageFullError when the disk is full."""
+        folder = self._incoming
+        with _disk_errors():
+            for each in (folder, self._paths.raw_dir, self._paths.meta_dir, self._paths.index_by_name):
+                each.mkdir(parents=True, exist_ok=True)
+            sweep_abandoned(folder)
+            path = folder / f"{secrets.token_hex(16)}.part"
+            stream = path.open("xb")
+        _mark_in_use(stream)
+        return IncomingFile(self, path, stream, max_bytes)
+
+    def remove(self, file_hash: str, *, with_bytes: bool) -> StoredFile:
+        """Take a file out of the dataset; its bytes stay on disk unless `with_bytes`."""
+        with self.locked():
+            file = self.get(file_hash)
+            (self._paths.index_by_name / file.resolved_file_name).unlink(missing_ok=True)
+            self._paths.meta(file_hash).unlink(missing_ok=True)
+            for text in self._paths.text_dir.glob(f"{file_hash}*"):
+                text.unlink(missing_ok=True)
+            if with_bytes:
+                self._paths.raw(file_hash).unlink(missing_ok=True)
+        return file
+
+    def remove_all(self) -> None:
+        """Remove the dataset's folder."""
+        if self._paths.root.is_dir():
+            with self.locked():
+                shutil.rmtree(self._paths.root, ignore_errors=True)
+        shutil.rmtree(self._paths.root, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One change to the dataset's folder at a time, over all processes."""
+        lock = FileLock(self._paths.root / ".lock", timeout=LOCK_TIMEOUT_S)
+        try:
+            lock.acquire()
+        except FileNotFoundError as error:
+            raise NotFoundError(f"Dataset {self._paths.root.name} not found") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _take(self, path: Path, file_hash: str, size: int, name: str, mime: str | None) -> tuple[StoredFile, bool]:
+        with self.locked():
+            raw = self._paths.raw(file_hash)
+            known = self.find(file_hash)
+            if known is not None and raw.is_file() and not raw.is_symlink():
+                return known, True
+            try:
+                if known is not None:  # the bytes had been lost; the metadata was right
+                    path.replace(raw)
+                    return known, True
+                file = _described(name, mime, file_hash, size, time.time())
+                self._make_visible(path, raw, file)
+            except FileNotFoundError as error:
+                raise NotFoundError(f"Dataset {self._paths.root.name} was deleted during the upload") from error
+            with contextlib.suppress(OSError):  # a convenience for people; some file systems have no links
+                (self._paths.index_by_name / file.resolved_file_name).symlink_to(Path("../../raw") / file_hash)
+            return file, False
+
+    def _make_visible(self, path: Path, raw: Path, file: StoredFile) -> None:
+        path.replace(raw)
+        try:
+            with _disk_errors():
+                self._write_meta(file)
+        except BaseException:
+            raw.unlink(missing_ok=True)  # bytes that nothing names would stay for ever
+            raise
+
+    def _write_meta(self, file: StoredFile) -> None:
+        draft = self._incoming / f"{file.hash}.{secrets.token_hex(4)}.part"
+        try:
+            with draft.open("x", encoding="utf-8") as stream:
+                json.dump(asdict(file), stream, ensure_ascii=False, indent=2)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(self._paths.meta(file.hash))
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _read(self, path: Path, file_hash: str) -> StoredFile | None:
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return _read_meta(str(path), file_hash, status.st_mtime_ns, status.st_size)
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove uploads whose process died. A living writer holds a lock on its file, so that it is never taken away."""
+    for path in folder.glob("*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_AFTER_S and not _is_in_use(path):
+                path.unlink(missing_ok=True)
+
+
+def sweep_projects(projects_dir: Path) -> None:
+    """The same for every dataset, at the start of a server."""
+    for folder in projects_dir.glob(f"*/*/lf_data/datasets/*/{INCOMING}"):
+        sweep_abandoned(folder)
+
+
+def _described(name: str, mime: str | None, file_hash: str, size: int, now: float) -> StoredFile:
+    base = safe_name(name)
+    return StoredFile(
+        original_file_name=base,
+        resolved_file_name=stamped_name(base, f"{now:.6f}"),
+        timestamp=now,
+        size=size,
+        mime_type=mime_type(base, mime),
+        hash=file_hash,
+    )
+
+
+@lru_cache(maxsize=100_000)
+def _read_meta(path: str, file_hash: str, _mtime_ns: int, _size: int) -> StoredFile | None:
+    """Cached by modification time: a dataset of 10,000 files is listed without opening 10,000 files."""
+    try:
+        raw = json.loads(Path(path).read_bytes())
+        name = safe_name(str(raw["original_file_name"]))
+        return StoredFile(
+            original_file_name=name,
+            resolved_file_name=safe_name(str(raw.get("resolved_file_name") or name)),
+            timestamp=_finite(raw.get("timestamp")),
+            size=int(raw.get("size") or 0),
+            mime_type=mime_type(name, str(raw.get("mime_type"))),
+            hash=file_hash,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _finite(value: object) -> float:
+    number = float(value) if isinstance(value, int | float | str) else 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError("the disk is full; the file was not stored. Free space and try again") from error
+        raise
+
+
+def _mark_in_use(stream: BinaryIO) -> None:
+    if sys.platform != "win32":  # there, an open file cannot be removed anyway
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_in_use(path: Path) -> bool:
+    if sys.platform == "win32":
+        return False
+    with path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,108 @@
+"""Which generation of each file is live: what makes a file's chunks visible together, or not at all."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+
+from state.database import StateDatabase
+from state.tables import FileRow
+
+LiveCheck = Callable[[set[tuple[str, str]]], set[tuple[str, str]]]
+"""Takes (file_key, generation) pairs that a search met and gives back the ones that may be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    generation: str | None
+    database: str | None
+    chunk_count: int
+
+
+class GenerationStore:
+    def __init__(self, database: StateDatabase) -> None:
+        self._database = database
+
+    def live_check(self, namespace: str, project: str, database: str) -> LiveCheck:
+        """The check that a database's searches are filtered by."""
+
+        def check(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+            hashes = {file_key.rpartition("/")[2] for file_key, _ in pairs}
+            with self._database.read() as session:
+                rows = session.execute(
+                    select(FileRow.dataset, FileRow.file_hash, FileRow.live_generation).where(
+                        FileRow.namespace == namespace,
+                        FileRow.project == project,
+                        FileRow.database == database,
+                        FileRow.file_hash.in_(hashes),
+                    )
+                ).all()
+            return pairs & {(f"{dataset}/{file_hash}", generation) for dataset, file_hash, generation in rows}
+
+        return check
+
+    def of_dataset(self, namespace: str, project: str, dataset: str) -> dict[str, LiveFile]:
+        """File hash → what is live of it; files that were never processed have generation None."""
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(FileRow).where(
+                    FileRow.namespace == namespace, FileRow.project == project, FileRow.dataset == dataset
+                )
+            )
+            return {row.file_hash: LiveFile(row.live_generation, row.database, row.chunk_count) for row in rows}
+
+    def of_file(self, namespace: str, project: str, dataset: str, file_hash: str) -> LiveFile | None:
+        with self._database.read() as session:
+            row = session.scalar(
+                select(FileRow).where(
+                    FileRow.namespace == namespace,
+                    FileRow.project == project,
+                    FileRow.dataset == dataset,
+                    FileRow.file_hash == file_hash,
+                )
+            )
+            return None if row is None else LiveFile(row.live_generation, row.database, row.chunk_count)
+
+    def ensure(self, namespace: str, project: str, dataset: str, files: dict[str, str]) -> None:
+        """Make the rows of files (hash → filename) that have none yet."""
+        known = self.of_dataset(namespace, project, dataset)
+        missing = {file_hash: name for file_hash, name in files.items() if file_hash not in known}
+        if not missing:
+            return
+        with self._database.write() as session:
+            session.add_all(
+                FileRow(
+                    namespace=namespace,
+                    project=project,
+                    dataset=dataset,
+                    file_hash=file_hash,
+                    filename=name,
+                    updated_at=time.time(),
+                )
+                for file_hash, name in missing.items()
+            )
+
+    def hide(self, namespace: str, project: str, dataset: str, file_hash: str) -> None:
+        """The file stays, its chunks are not shown any more."""
+        with self._database.write() as session:
+            row = session.scalar(
+                select(FileRow).where(
+                    FileRow.namespace == namespace,
+                    FileRow.project == project,
+                    FileRow.dataset == dataset,
+                    FileRow.file_hash == file_hash,
+                )
+            )
+            if row is not None:
+                row.live_generation, row.database, row.chunk_count = None, None, 0
+
+    def forget(self, namespace: str, project: str, dataset: str | None = None, file_hash: str | None = None) -> None:
+        """Remove the rows of a file, of a dataset, or of a project."""
+        query = delete(FileRow).where(FileRow.namespace == namespace, FileRow.project == project)
+        if dataset is not None:
+            query = query.where(FileRow.dataset == dataset)
+        if file_hash is not None:
+            query = query.where(FileRow.file_hash == file_hash)
+        with self._database.write() as session:
+            session.execute(query)

@@ -1,0 +1,13 @@
+"""Alembic's entry point; `state.migrate` passes the open connection."""
+
+from alembic import context
+
+from state.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

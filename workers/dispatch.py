@@ -1,0 +1,246 @@
+"""What the server calls: starting, watching and ending work. Hides Celery, and imports no task."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from config.assemble import Assembly
+from config.layout import ProjectPaths
+from config.processing import fingerprints, generation_name
+from config.project import ProjectConfig
+from config.settings import Settings
+from rag.errors import NotFoundError, RagError, UpstreamError
+from rag.stores.base import Store
+from state.cancellation import Cancellation, CancellationStore
+from state.database import StateDatabase
+from state.generations import GenerationStore, LiveFile
+from state.tables import TaskRow
+from state.tasks import NewFile, TaskStore
+from state.workers import WorkerInfo, WorkerRegistry
+from workers.app import create_celery
+from workers.checkpoints import Checkpoints
+from workers.progress import task_body
+from workers.queue import TaskQueue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file, as the server knows it."""
+
+    file_hash: str
+    filename: str
+
+
+class Dispatcher:
+    """One per API process. Every method is synchronous and safe to call from several threads."""
+
+    def __init__(self, settings: Settings, database: StateDatabase, assembly: Assembly) -> None:
+        self._settings = settings
+        self._assembly = assembly
+        self._tasks = TaskStore(database, lease_s=settings.lease_s)
+        self._cancellations = CancellationStore(database)
+        self._generations = GenerationStore(database)
+        self._workers = WorkerRegistry(database)
+        self._queue = TaskQueue(create_celery(settings))
+
+    # -- processing -----------------------------------------------------------------------------------------
+
+    def start_ingest(
+        self,
+        *,
+        namespace: str,
+        project: str,
+        dataset: str,
+        config: ProjectConfig,
+        files: Sequence[StoredFile],
+        request_id: str | None = None,
+    ) -> str:
+        """Make a task for the files of a dataset and queue it; returns the task's id.
+
+        Raises:
+            NotFoundError: the dataset's strategy or database is not in the configuration any more.
+            UpstreamError: the broker does not answer; no task was made.
+        """
+        entry = config.dataset(dataset)
+        strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
+        self._queue.check()
+        self._generations.ensure(namespace, project, dataset, {each.file_hash: each.filename for each in files})
+        live = self._generations.of_dataset(namespace, project, dataset)
+        fingerprint, _ = fingerprints(strategy, database.embedding_strategy_in_use())
+        new_files = [_new_file(each, fingerprint, database.name, live.get(each.file_hash)) for each in files]
+        task = TaskRow(
+            id=str(uuid.uuid4()),
+            namespace=namespace,
+            project=project,
+            dataset=dataset,
+            strategy=strategy.name,
+            database=database.name,
+            config=config.model_dump(mode="json", by_alias=True, exclude_none=True),
+            request_id=request_id,
+        )
+        self._tasks.create(task, new_files)
+        if any(each.unchanged_chunks is None for each in new_files):
+            self._announce("fan_out", task.id)
+        return task.id
+
+    def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
+        """The body of `GET …/tasks/{task_id}`."""
+        found = self._tasks.get(namespace, project, task_id)
+        if found is None:
+            raise NotFoundError(f"Task {task_id} not found")
+        return task_body(*found)
+
+    def cancel(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
+        """Cancel a task and take back what it wrote; the body of `DELETE …/tasks/{task_id}`."""
+        cancelled = self._cancellations.cancel(namespace, project, task_id)
+        if cancelled is None:
+            raise NotFoundError(
+                "Task not found or not a group task. Only group tasks (dataset processing) can be cancelled."
+            )
+        if cancelled.has_ended:
+            state = str(self.task_status(namespace, project, task_id)["state"]).lower()
+            return _cancel_body(task_id, f"Task already {state}", cancelled=False, already_completed=True)
+        if cancelled.report is not None:
+            return {**cancelled.report, "message": "Task already cancelled", "already_cancelled": True}
+        body = self._take_back(cancelled)
+        self._cancellations.save_report(task_id, body)
+        if self._tasks.finish_if_done(task_id):
+            self._announce("finish", task_id)
+        return body
+
+    def _take_back(self, cancelled: Cancellation) -> dict[str, Any]:
+        """The chunks are hidden already (their generation is not live); here they are deleted."""
+        task, errors = cancelled.task, []
+        config = ProjectConfig.parse(task.config)
+        for each in cancelled.reverted:
+            try:
+                store = self._assembly.raw_store(task.namespace, task.project, config.database(task.database))
+                store.delete(f"{task.dataset}/{each.file_hash}", each.generation)
+            except RagError as error:
+                errors.append({"file_hash": each.file_hash, "error": error.message})
+        reverted_count = len(cancelled.reverted) - len(errors)
+        return _cancel_body(
+            task.id,
+            _cancel_message(reverted_count, len(errors)),
+            cancelled=True,
+            pending_tasks_cancelled=cancelled.pending_count,
+            running_tasks_at_cancel=cancelled.running_count,
+            files_reverted=reverted_count,
+            files_failed_to_revert=len(errors),
+            errors=errors or None,
+        )
+
+    # -- removing -------------------------------------------------------------------------------------------
+
+    def remove_chunks(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
+        """Delete a file's chunks and keep the file; returns how many there were."""
+        self._drop_work(namespace, project, dataset, file_hash)
+        deleted = self._delete_chunks(namespace, project, config, dataset, [file_hash])
+        self._generations.hide(namespace, project, dataset, file_hash)
+        return deleted
+
+    def remove_file(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
+        """Delete everything derived from a file; its bytes are the caller's. Returns the deleted chunks.
+
+        Raises:
+            UpstreamError: the store does not answer; nothing was removed.
+        """
+        self._drop_work(namespace, project, dataset, file_hash)
+        deleted = self._delete_chunks(namespace, project, config, dataset, [file_hash])
+        self._generations.forget(namespace, project, dataset, file_hash)
+        self._checkpoints(namespace, project, dataset).drop_file(file_hash)
+        return deleted
+
+    def remove_dataset(self, namespace: str, project: str, config: ProjectConfig, dataset: str) -> int:
+        """The same for all files of a dataset."""
+        self._drop_work(namespace, project, dataset)
+        hashes = list(self._generations.of_dataset(namespace, project, dataset))
+        deleted = self._delete_chunks(namespace, project, config, dataset, hashes)
+        self._generations.forget(namespace, project, dataset)
+        return deleted
+
+    def remove_project(self, namespace: str, project: str, config: ProjectConfig | None) -> None:
+        """Drop every database of a project and forget its files; a configuration that is broken keeps none back."""
+        self._drop_work(namespace, project)
+        for database in config.databases if config else []:
+            self._assembly.raw_store(namespace, project, database).drop()
+        self._generations.forget(namespace, project)
+
+    def _delete_chunks(
+        self, namespace: str, project: str, config: ProjectConfig, dataset: str, hashes: Sequence[str]
+    ) -> int:
+        live = self._generations.of_dataset(namespace, project, dataset)
+        names = {entry.database for entry in config.datasets if entry.name == dataset}
+        names |= {each.database for each in live.values() if each.database}
+        stores: Mapping[str, Store] = {
+            database.name: self._assembly.raw_store(namespace, project, database)
+            for database in config.databases
+            if database.name in names
+        }
+        return sum(store.delete(f"{dataset}/{file_hash}") for file_hash in hashes for store in stores.values())
+
+    def _drop_work(
+        self, namespace: str, project: str, dataset: str | None = None, file_hash: str | None = None
+    ) -> None:
+        for task_id in self._cancellations.drop_work(namespace, project, dataset, file_hash):
+            self._tasks.finish_if_done(task_id)
+
+    def _checkpoints(self, namespace: str, project: str, dataset: str) -> Checkpoints:
+        return Checkpoints(ProjectPaths.of(self._settings, namespace, project).dataset(dataset))
+
+    # -- health ---------------------------------------------------------------------------------------------
+
+    def check_broker(self) -> None:
+        """Raises UpstreamError when the broker does not answer within about two seconds."""
+        self._queue.check()
+
+    def workers(self) -> list[WorkerInfo]:
+        """Workers that were heard of in the last seconds."""
+        return self._workers.alive()
+
+    def backlog(self) -> dict[str, int]:
+        """Files per unfinished state, over all projects."""
+        return self._tasks.backlog()
+
+    def _announce(self, name: str, task_id: str) -> None:
+        """The rows are committed: a message that cannot be sent is sent by the sweeper."""
+        try:
+            self._queue.send(name, task_id)
+        except UpstreamError as error:
+            log.warning("task.not_announced", name=name, task_id=task_id, error=error.message)
+
+
+def _new_file(file: StoredFile, fingerprint: str, database: str, live: LiveFile | None) -> NewFile:
+    generation = generation_name(file.file_hash, fingerprint)
+    is_unchanged = live is not None and (live.generation, live.database) == (generation, database)
+    unchanged_chunks = live.chunk_count if live is not None and is_unchanged else None
+    return NewFile(file.file_hash, file.filename, generation, unchanged_chunks)
+
+
+def _cancel_body(task_id: str, message: str, *, cancelled: bool, **values: Any) -> dict[str, Any]:
+    return {
+        "message": message,
+        "task_id": task_id,
+        "cancelled": cancelled,
+        "pending_tasks_cancelled": 0,
+        "running_tasks_at_cancel": 0,
+        "files_reverted": 0,
+        "files_failed_to_revert": 0,
+        "errors": None,
+        "already_completed": False,
+        "already_cancelled": False,
+        **values,
+    }
+
+
+def _cancel_message(reverted_count: int, failed_count: int) -> str:
+    if failed_count:
+        return f"Task cancelled with cleanup issues: {reverted_count} reverted, {failed_count} failed"
+    if reverted_count:
+        return f"Task cancelled and {reverted_count} file(s) reverted"
+    return "Task cancelled (no files to revert)"

@@ -1,0 +1,104 @@
+"""Stage two: chunks → vectors in the store, made visible together by one switch."""
+
+from config.processing import ProcessingPlan
+from rag.errors import CancelledTaskError, ConflictError
+from rag.pipelines.ingest import FileIdentity, build_metadata, embed_and_write
+from rag.stores.base import Store
+from rag.types import Chunk, Document, Vector
+from state.tasks import ClaimedFile
+from workers.checkpoints import Checkpoints
+from workers.runtime import Runtime
+from workers.stage_frame import Reporter, dataset_of, plan_of, run_stage
+
+
+def run_embed(runtime: Runtime, file_id: int) -> None:
+    """Embed a file's chunks, write them, and make them visible together."""
+    run_stage(runtime, file_id, "embed", _embed)
+
+
+def _embed(runtime: Runtime, claimed: ClaimedFile) -> None:
+    plan = plan_of(runtime, claimed)
+    identity = _identity(claimed, plan)
+    loaded = _load(Checkpoints(dataset_of(runtime, claimed)), claimed, plan, identity.generation)
+    if loaded is None:
+        error = "the parsed text was missing; the file is parsed again"
+        runtime.tasks.retry_later(claimed.id, runtime.owner, "parse", delay_s=0.0, error=error)
+        return
+    database = runtime.config_of(claimed).database(claimed.database)
+    store = runtime.assembly.raw_store(claimed.namespace, claimed.project, database)
+    try:
+        model_id = _write(runtime, claimed, store, identity, plan, loaded)
+        _commit(runtime, claimed, identity.generation, len(loaded[1]), model_id)
+    except CancelledTaskError:
+        if runtime.tasks.may_discard(claimed, runtime.owner, identity.generation):
+            store.delete(identity.file_key, identity.generation)
+        raise
+
+
+def _write(
+    runtime: Runtime,
+    claimed: ClaimedFile,
+    store: Store,
+    identity: FileIdentity,
+    plan: ProcessingPlan,
+    loaded: tuple[Document, list[Chunk]],
+) -> str:
+    document, chunks = loaded
+    route = plan.parse_routes[int(claimed.details["route"])]
+    embedder = runtime.assembly.embedder(runtime.config_of(claimed).database(claimed.database))
+    embed_and_write(
+        identity,
+        chunks,
+        list(build_metadata(identity, document, chunks, route, plan.extract_routes)),
+        embedder=embedder,
+        store=store,
+        known_vectors=_known_vectors(runtime, claimed, store, identity),
+        is_written=_written_before(claimed, store, identity).__contains__,
+        on_written=Reporter(runtime, claimed).written,
+    )
+    return embedder.model_id
+
+
+def _commit(runtime: Runtime, claimed: ClaimedFile, generation: str, chunk_count: int, model_id: str) -> None:
+    details = {**claimed.details, "embedder": model_id}
+    if not runtime.tasks.commit(
+        claimed, runtime.owner, generation=generation, chunk_count=chunk_count, details=details
+    ):
+        raise CancelledTaskError("Task cancelled")
+
+
+def _known_vectors(runtime: Runtime, claimed: ClaimedFile, store: Store, identity: FileIdentity) -> dict[str, Vector]:
+    """Text → vector of what is live of this file: a chunk whose text did not change is not embedded again."""
+    live = runtime.generations.of_file(claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
+    if live is None or live.generation is None or live.database != claimed.database:
+        return {}
+    return {record.text: record.vector for record in store.records(identity.file_key, live.generation)}
+
+
+def _written_before(claimed: ClaimedFile, store: Store, identity: FileIdentity) -> set[str]:
+    """Ids that an interrupted try left in the store: they are not embedded again."""
+    if claimed.attempts == 0 and claimed.crashes == 0:
+        return set()
+    return {record.id for record in store.records(identity.file_key, identity.generation)}
+
+
+def _load(
+    checkpoints: Checkpoints, claimed: ClaimedFile, plan: ProcessingPlan, generation: str
+) -> tuple[Document, list[Chunk]] | None:
+    try:
+        document = checkpoints.load_document(claimed.file_hash, plan.parse_fingerprint)
+        chunks = None if document is None else checkpoints.load_chunks(claimed.file_hash, generation, document)
+    except ConflictError:
+        return None  # written by another version: parsed again
+    return None if document is None or chunks is None else (document, chunks)
+
+
+def _identity(claimed: ClaimedFile, plan: ProcessingPlan) -> FileIdentity:
+    return FileIdentity(
+        dataset=claimed.dataset,
+        file_hash=claimed.file_hash,
+        filename=claimed.filename,
+        media_type=str(claimed.details["media_type"]),
+        size_bytes=int(claimed.details["size_bytes"]),
+        generation=plan.generation(claimed.file_hash),
+    )

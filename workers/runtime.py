@@ -1,0 +1,71 @@
+"""What a worker process holds: opened on first use, after any fork: no connection is shared by two processes."""
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+from celery import Celery
+
+from config.assemble import Assembly
+from config.project import ProjectConfig
+from config.settings import Settings
+from state.cancellation import CancellationStore
+from state.database import StateDatabase
+from state.generations import GenerationStore
+from state.tasks import ClaimedFile, TaskStore
+from workers.leases import LeaseKeeper
+from workers.queue import TaskQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """`owner` is this process's name on leases."""
+
+    settings: Settings
+    owner: str
+    database: StateDatabase
+    tasks: TaskStore
+    cancellations: CancellationStore
+    generations: GenerationStore
+    assembly: Assembly
+    queue: TaskQueue
+    leases: LeaseKeeper
+
+    def config_of(self, claimed: ClaimedFile) -> ProjectConfig:
+        """The project as it was when the task was made."""
+        return ProjectConfig.parse(claimed.config)
+
+
+def open_runtime(settings: Settings, app: Celery) -> Runtime:
+    database = StateDatabase(settings.state_url)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    tasks = TaskStore(database, lease_s=settings.lease_s)
+    generations = GenerationStore(database)
+    return Runtime(
+        settings=settings,
+        owner=owner,
+        database=database,
+        tasks=tasks,
+        cancellations=CancellationStore(database),
+        generations=generations,
+        assembly=Assembly(settings, generations.live_check),
+        queue=TaskQueue(app),
+        leases=LeaseKeeper(tasks, owner, interval_s=settings.lease_s / 3),
+    )
+
+
+class RuntimeHolder:
+    """One runtime per process: a forked child opens its own."""
+
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self._settings = settings
+        self._app = app
+        self._runtime: Runtime | None = None
+        self._pid = 0
+
+    def get(self) -> Runtime:
+        if self._runtime is None or self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._runtime = open_runtime(self._settings, self._app)
+        return self._runtime

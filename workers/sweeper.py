@@ -1,0 +1,33 @@
+"""Finds what was lost. The queue can be rebuilt from SQL at any time, also after the broker lost everything."""
+
+import structlog
+
+from state.task_states import STAGES, Stage
+from workers.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+MESSAGE_GRACE_S = 3.0
+"""A file for which a message was sent this recently is not looked at: the message may be on its way."""
+
+
+def sweep(runtime: Runtime) -> None:
+    """Take over what silent workers held, send lost messages again, end tasks that were left open."""
+    taken_over = runtime.tasks.take_over_expired()
+    sent = {stage: _send_lost(runtime, stage) for stage in STAGES}
+    open_tasks, dirty_tasks = runtime.tasks.unfinished_business()
+    ended = [task_id for task_id in open_tasks if runtime.tasks.finish_if_done(task_id)]
+    for task_id in (*ended, *dirty_tasks):
+        runtime.queue.send("finish", task_id)
+    if taken_over or any(sent.values()) or ended:
+        log.info("sweep.done", taken_over=taken_over, sent=sent, ended=len(ended), cleaned=len(dirty_tasks))
+
+
+def _send_lost(runtime: Runtime, stage: Stage) -> int:
+    """Files wait although their queue is empty: their messages are gone (or were never sent)."""
+    due = runtime.tasks.due(stage, idle_s=MESSAGE_GRACE_S)
+    if not due or runtime.queue.depth(stage) > 0:
+        return 0
+    runtime.queue.send_stage(stage, due)
+    runtime.tasks.mark_enqueued(due)
+    return len(due)
