@@ -58,6 +58,8 @@ class Assembly:
             max_pages=self._settings.max_pages,
             max_text_chars=self._settings.max_text_chars,
             max_uncompressed_bytes=self._settings.max_uncompressed_bytes,
+            max_compression_ratio=self._settings.max_compression_ratio,
+            max_archive_entries=self._settings.max_archive_entries,
         )
 
     def embedder(self, database: DatabaseConfig) -> Embedder:

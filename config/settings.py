@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     max_uncompressed_bytes: int = Field(
         1_000_000_000, gt=0, description="Most bytes an archive format (docx, xlsx) may unpack to."
     )
+    max_compression_ratio: float = Field(200.0, gt=1, description="Most times an archive format may grow when unpacked.")
+    max_archive_entries: int = Field(20_000, gt=0, description="Most entries an archive format may have.")
     parse_timeout_s: float = Field(600.0, gt=0, description="Seconds one file may take to parse before it is given up.")
     parse_memory_mb: int = Field(2048, ge=256, description="Resident memory at which a parse process is recycled.")
     lease_s: float = Field(

@@ -7,6 +7,7 @@ A key that a chunk does not have never matches, whatever the operator.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args
 
 from rag.errors import InvalidInputError
@@ -14,6 +15,8 @@ from rag.types import Scalar
 
 Operator: TypeAlias = Literal["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte"]
 MAX_CONDITIONS = 64
+MAX_VALUES = 10_000
+"""Values in one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,10 @@ def _operator_condition(key: str, name: str, operand: Any) -> Condition:
 
 
 def _scalars(key: str, values: Sequence[Any]) -> tuple[Scalar, ...]:
+    if len(values) > MAX_VALUES:
+        raise InvalidInputError(f"filter '{key}' lists {len(values)} values; at most {MAX_VALUES} are accepted")
     for value in values:
-        if not isinstance(value, str | int | float | bool):
+        if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not isfinite(value)):
             raise InvalidInputError(f"filter '{key}': {value!r} is not text, a number or true/false")
     return tuple(values)
 

@@ -61,12 +61,15 @@ class Delta:
 
 
 class LLM(Protocol):
-    """`model` is the provider's model id. Raises UpstreamError (what failed, where, remedy) before or between deltas.
+    """`model` is the provider's model id. Raises UpstreamError (what failed, where, remedy) before or between deltas,
+    and BadRequestError when the provider refuses what was asked.
 
     Closing the iterator (`aclose`) ends the generation upstream within a second.
     """
 
     model: str
+    window_tokens: int | None
+    """Tokens of prompt and answer that fit when a request names no `n_ctx`; None when nobody said."""
 
     def stream(self, request: LLMRequest) -> AsyncIterator[Delta]: ...
 

@@ -1,0 +1,102 @@
+"""End-to-end ingest through the HTTP API against bare `SentenceTransformer.encode` of the same chunks, in one run.
+
+    python benchmarks/ingest.py [--corpus BEIR_FOLDER] [--files 60] [--runs 3]
+
+The clock runs from the process request to the end of the task; uploads are not counted. The raw side encodes the very
+chunks that the server made, in this process, with the server idle: once at the server's precision, once at the
+library's defaults (fp32).
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from report import print_header, spread
+
+from benchmarks.corpus import read_texts
+from config.settings import Settings
+from rag.embedders.hardware import choose_precision
+from rag.embedders.weights import DEFAULT_MODEL, locate
+from tests.e2e.system import ProjectClient, System, running_system
+
+CHUNKS_PER_FILE = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, help="BEIR folder whose text is used; default: made-up sentences")
+    parser.add_argument("--files", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    print_header("ingest")
+    texts = read_texts(options.corpus, options.files * CHUNKS_PER_FILE)
+    with tempfile.TemporaryDirectory() as folder, running_system(Path(folder)) as system:
+        rates, chunks = [], []
+        for run in range(options.runs + 1):
+            count, seconds, chunks = ingest(system, f"run{run}", texts, options.files)
+            if run:  # the first warms the model up
+                rates.append(count / seconds)
+    print(f"chunks per run: {len(chunks)}; ingest: {spread(rates, 'chunks/s')}")
+    for name, kwargs in raw_variants():
+        raw = [encode_rate(chunks, kwargs) for _ in range(options.runs)]
+        print(
+            f"raw encode, {name}: {spread(raw, 'chunks/s')}; ingest / raw = {statistics.median(rates) / statistics.median(raw):.2f}"
+        )
+
+
+def ingest(system: System, name: str, texts: list[str], file_count: int) -> tuple[int, float, list[str]]:
+    """(chunks, seconds, texts of the chunks) of one run in a project of its own."""
+    project = system.project("bench", name)
+    project.create_dataset("docs")
+    size = len(texts) // file_count
+    for number in range(file_count):
+        body = "\n\n".join(texts[number * size : (number + 1) * size])
+        project.upload("docs", f"{number}.txt", body.encode())
+    started = time.perf_counter()
+    task_id = project.start("docs")
+    while (body_ := project.task(task_id))["state"] not in ("SUCCESS", "FAILURE"):
+        time.sleep(0.05)
+    seconds = time.perf_counter() - started
+    assert body_["state"] == "SUCCESS", body_["error"]
+    return body_["result"]["stored_count"], seconds, stored_chunks(system, project)
+
+
+def stored_chunks(system: System, project: ProjectClient) -> list[str]:
+    """The texts as the server cut them, read from its lexical index."""
+    import sqlite3
+
+    namespace, name = project.path.split("/")[3:5]
+    found: list[str] = []
+    for path in (system.data_dir / "lexical").glob("*.db"):
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "chunk" in tables:
+                rows = [row[0] for row in connection.execute("SELECT text FROM chunk")]
+                found = rows if len(rows) > len(found) else found
+    assert found, f"no chunks of {namespace}/{name} found"
+    return found
+
+
+def raw_variants() -> list[tuple[str, dict[str, Any]]]:
+    import torch
+
+    precision = choose_precision(Settings().embed_precision, "cpu")
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    return [(f"same precision ({precision})", {"model_kwargs": {"dtype": dtype}}), ("library defaults (fp32)", {})]
+
+
+def encode_rate(chunks: list[str], kwargs: dict[str, Any]) -> float:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(locate(DEFAULT_MODEL).folder), device="cpu", **kwargs)
+    model.encode(chunks[:32])
+    started = time.perf_counter()
+    model.encode(chunks)
+    return len(chunks) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()

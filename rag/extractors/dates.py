@@ -1,0 +1,75 @@
+"""Dates, times, spans of time, and dates relative to today."""
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from pydantic import Field
+
+from rag.extractors.named_patterns import find_named
+from rag.registry import ComponentOptions
+from rag.types import Document, Scalar
+
+_TIME = re.compile(
+    r"(?<![\w:.])(?:(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?: ?[ap]\.?m\b)?|(?:1[0-2]|[1-9]) ?[ap]\.?m\b)",
+    re.IGNORECASE,
+)
+_UNIT = r"(?:second|minute|hour|day|week|month|quarter|year|decade)"
+_RELATIVE = re.compile(
+    rf"\b(?:today|tomorrow|yesterday|(?:last|next|this|past|coming) (?:{_UNIT}|monday|tuesday|wednesday|thursday|friday"
+    rf"|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november|december)"
+    rf"|\d{{1,4}} {_UNIT}s? (?:ago|from now|later|earlier)|in \d{{1,4}} {_UNIT}s?)\b",
+    re.IGNORECASE,
+)
+_DURATION = re.compile(
+    rf"(?<![\w.])\d{{1,6}}(?:\.\d{{1,3}})?[ -]{_UNIT}s?\b(?! ago| from now| later| earlier)", re.IGNORECASE
+)
+_FORMATS = ("%Y-%m-%d", "%d %b %Y", "%b %d %Y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m/%d/%y", "%d.%m.%y")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_MONTH_TAIL = re.compile(r"\b([A-Z][a-z]{2})[a-z]{0,6}\.?")
+
+
+class DateTimeExtractor:
+    """Dates are written as ISO 8601 where they can be read, else as they stand. `03/04/2024` is read month first."""
+
+    class Options(ComponentOptions):
+        extract_times: bool = True
+        extract_relative: bool = Field(True, description="Phrases such as 'last week'.")
+        extract_durations: bool = True
+        date_format: str = Field("ISO", description="ISO, or a strftime format for the dates found.")
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def extract(self, text: str, document: Document) -> dict[str, Scalar | list[str]]:
+        options = self._options
+        result = {"dates": _distinct(self._written(found) for found in find_named("date", text))}
+        if options.extract_times:
+            result["times"] = _distinct(_TIME.findall(text))
+        if options.extract_relative:
+            result["relative_dates"] = _distinct(found.lower() for found in _RELATIVE.findall(text))
+        if options.extract_durations:
+            result["durations"] = _distinct(_DURATION.findall(text))
+        return {key: found for key, found in result.items() if found}
+
+    def _written(self, found: str) -> str:
+        day = read_date(found)
+        if day is None:
+            return found
+        return (
+            day.isoformat() if self._options.date_format.upper() == "ISO" else day.strftime(self._options.date_format)
+        )
+
+
+def read_date(found: str) -> date | None:
+    plain = _MONTH_TAIL.sub(r"\1", _ORDINAL.sub("", found)).replace(",", "")
+    for style in _FORMATS:
+        try:
+            return datetime.strptime(plain, style).date()  # noqa: DTZ007  # a calendar day has no time zone
+        except ValueError:
+            continue
+    return None
+
+
+def _distinct(found: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(found))

@@ -1,0 +1,65 @@
+"""Keywords, entities, a summary and the language in one go: what the built-in strategy uses."""
+
+from collections import Counter
+
+from pydantic import Field
+
+from rag.extractors.entities import EntityExtractor
+from rag.extractors.keywords import KeywordExtractor, KeywordOptions
+from rag.extractors.summary import SummaryExtractor
+from rag.extractors.words import words
+from rag.registry import ComponentOptions
+from rag.types import Document, Scalar
+
+_SMALL_WORDS = {
+    "en": "the of and to in is that for with are was this",
+    "de": "der die und das ist nicht mit den ein für auf von",
+    "fr": "le la les et est dans une des pour que pas sur",
+    "es": "el los las y es una para que con por del como",
+    "it": "il che di è una per con del della sono gli non",
+    "pt": "os que de não uma para com do da em são mais",
+    "nl": "de het een en van is dat niet op voor met zijn",
+}
+_MIN_SHARE = 0.05
+
+
+class UniversalExtractor:
+    class Options(ComponentOptions):
+        keyword_count: int = Field(10, ge=1, le=50)
+        extract_entities: bool = True
+        generate_summary: bool = True
+        summary_sentences: int = Field(3, ge=1, le=10)
+        detect_language: bool = True
+        enabled: bool = True
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._keywords = KeywordExtractor(KeywordOptions(max_keywords=options.keyword_count, combine_results=False))
+        self._entities = EntityExtractor(EntityExtractor.Options())
+        self._summary = SummaryExtractor(
+            SummaryExtractor.Options(
+                summary_sentences=options.summary_sentences, include_key_phrases=False, include_statistics=False
+            )
+        )
+
+    def extract(self, text: str, document: Document) -> dict[str, Scalar | list[str]]:
+        options = self._options
+        if not options.enabled:
+            return {}
+        keywords = self._keywords.extract(text, document).get("rake_keywords")
+        result: dict[str, Scalar | list[str]] = {"keywords": keywords} if keywords else {}
+        if options.extract_entities:
+            result |= self._entities.extract(text, document)
+        if options.generate_summary:
+            result |= self._summary.extract(text, document)
+        if options.detect_language and (language := detect_language(text)):
+            result["language"] = language
+        return result
+
+
+def detect_language(text: str) -> str:
+    """ISO 639-1 code by the share of each language's smallest words; empty where none stands out."""
+    counts = Counter(word.lower() for word in words(text))
+    hits = {code: sum(counts[word] for word in small.split()) for code, small in _SMALL_WORDS.items()}
+    best = max(hits, key=lambda code: hits[code])
+    return best if hits[best] > _MIN_SHARE * counts.total() else ""

@@ -1,0 +1,78 @@
+"""Guards around formats that are zip archives of XML (Word, Excel)."""
+
+import errno
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
+from rag.parsers.base import FileProbe, ParseLimits
+from rag.parsers.media import ENCRYPTED_OFFICE
+
+_RATIO_FLOOR_BYTES = 1_000_000
+"""Below this size a high ratio is harmless, and common: a small file of repeated markup."""
+
+
+def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
+    """Refuse an archive that is protected, damaged or unpacks to more than the limits, without unpacking it.
+
+    The sizes are those of the archive's directory. They can be trusted as bounds: `zipfile` never
+    unpacks more of a member than the directory says.
+    """
+    if probe.size_bytes == 0:
+        raise NoTextError(f"'{probe.filename}' has no text: the file is empty")
+    if probe.media_type == ENCRYPTED_OFFICE:
+        raise EncryptedFileError(f"'{probe.filename}': password required; save it without a password and try again")
+    with readable_package(probe), zipfile.ZipFile(probe.path) as archive:
+        members = archive.infolist()
+    unpacked_bytes = sum(member.file_size for member in members)
+    packed_bytes = max(1, sum(member.compress_size for member in members))
+    ratio = unpacked_bytes / min(packed_bytes, probe.size_bytes)
+    name = f"'{probe.filename}'"
+    if len(members) > limits.max_archive_entries:
+        raise LimitExceededError(
+            f"{name} holds {len(members):,} parts, more than {limits.max_archive_entries:,} (LF_MAX_ARCHIVE_ENTRIES)"
+        )
+    if unpacked_bytes > limits.max_uncompressed_bytes:
+        raise LimitExceededError(
+            f"{name} unpacks to {unpacked_bytes:,} bytes, more than {limits.max_uncompressed_bytes:,} "
+            "(LF_MAX_UNCOMPRESSED_BYTES)"
+        )
+    if unpacked_bytes > _RATIO_FLOOR_BYTES and ratio > limits.max_compression_ratio:
+        raise LimitExceededError(
+            f"{name} unpacks to {ratio:,.0f} times its size, more than {limits.max_compression_ratio:g} "
+            "(LF_MAX_COMPRESSION_RATIO)"
+        )
+
+
+@contextmanager
+def readable_package(probe: FileProbe) -> Iterator[None]:
+    """Turn what zipfile, zlib, lxml, python-docx and openpyxl raise for a damaged file into UnreadableFileError."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, SyntaxError, KeyError, ValueError) as error:
+        # SyntaxError is the base of both XML parsers' errors; KeyError is a part that is named but not there.
+        raise _damaged(probe, error) from error
+    except NotImplementedError as error:
+        raise _damaged(probe, error) from error
+    except RuntimeError as error:
+        if "encrypted" not in str(error):
+            raise
+        raise EncryptedFileError(f"'{probe.filename}': password required") from error
+    except OSError as error:
+        # Other numbers are the disk's own trouble: openpyxl's "no valid workbook part" has none,
+        # and a directory that points to before the start of the file fails as an invalid seek.
+        if error.errno not in {None, errno.EINVAL}:
+            raise
+        raise _damaged(probe, error) from error
+    except AttributeError as error:
+        # python-docx gives known tags a class; a part with a foreign root element lacks its attributes.
+        if type(error.obj).__module__ != "lxml.etree":
+            raise
+        raise _damaged(probe, "a part holds unexpected markup") from error
+
+
+def _damaged(probe: FileProbe, reason: object) -> UnreadableFileError:
+    text = str(reason).strip("'\"").replace(" (<string>, line", " (line") or "it ends too early"
+    return UnreadableFileError(f"'{probe.filename}' is damaged: {text}")

@@ -1,0 +1,75 @@
+"""Grows a Document block by block and keeps the positions and the length limit."""
+
+from collections.abc import Mapping, Sequence
+
+from rag.parsers.base import ParseLimits
+from rag.parsers.decoding import check_length
+from rag.types import Document, Heading, PageSpan, Scalar
+
+
+class DocumentBuilder:
+    """Collects text in order. Every `add` returns where its text starts in `Document.text`."""
+
+    def __init__(self, parser: str, limits: ParseLimits) -> None:
+        self._parser = parser
+        self._limits = limits
+        self._parts: list[str] = []
+        self._length = 0
+        self._pages: list[PageSpan] = []
+        self._headings: list[Heading] = []
+        self._rows: list[tuple[int, int]] = []
+
+    @property
+    def has_text(self) -> bool:
+        return self._length > 0
+
+    @property
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def add(self, text: str, *, separator: str = "\n\n") -> int:
+        """Append `text`, with `separator` before it unless it is the first; raises LimitExceededError."""
+        if self._parts and text:
+            self._push(separator)
+        start = self._length
+        self._push(text)
+        return start
+
+    def add_heading(self, title: str, level: int, *, prefix: str = "") -> None:
+        start = self.add(prefix + title)
+        self._headings.append(Heading(start=start, level=level, title=title))
+
+    def add_row(self, text: str, *, separator: str = "\n") -> None:
+        start = self.add(text, separator=separator)
+        self._rows.append((start, self._length))
+
+    def add_page(self, number: int, text: str) -> None:
+        start = self.add(text)
+        self._pages.append(PageSpan(page=number, start=start, end=self._length))
+
+    def build(
+        self,
+        *,
+        metadata: Mapping[str, Scalar] | None = None,
+        empty_pages: Sequence[int] = (),
+        page_count: int | None = None,
+        warnings: Sequence[str] = (),
+    ) -> Document:
+        return Document(
+            text="".join(self._parts),
+            parser=self._parser,
+            pages=tuple(self._pages),
+            headings=tuple(self._headings),
+            rows=tuple(self._rows),
+            empty_pages=tuple(empty_pages),
+            page_count=page_count,
+            metadata=dict(metadata or {}),
+            warnings=tuple(warnings),
+        )
+
+    def _push(self, text: str) -> None:
+        if not text:
+            return
+        self._length += len(text)
+        check_length(self._length, self._limits)
+        self._parts.append(text)

@@ -1,0 +1,106 @@
+"""Markdown: the text stays as it is written; headings are found, code blocks respected."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from rag.parsers import media
+from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
+from rag.parsers.decoding import read_text
+from rag.registry import ComponentOptions
+from rag.types import Document, Heading, Scalar
+
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(\S.*))?$")
+_CLOSING_HASHES = re.compile(r"(?:^|(?<=[ \t]))#+$")
+_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
+_NO_PARAGRAPH = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t]|<|\||(?:[-*_][ \t]*){3,}$)| {4}|\t")
+_FACT = re.compile(r"([A-Za-z_][\w .-]{0,63}):[ \t]*(\S.*)?$")
+_MAX_FRONT_MATTER_CHARS = 20_000
+_MAX_LINE_CHARS = 1000
+"""A longer line is neither heading nor fence; not looking at it keeps the scan linear."""
+
+
+class MarkdownParser:
+    media_types: ClassVar[frozenset[str]] = frozenset({media.MARKDOWN})
+
+    class Options(ComponentOptions):
+        encoding: str | None = Field(None, description="Tried first; detected when absent or when it does not fit.")
+        extract_metadata: bool = Field(True, description="Read front matter (`key: value` lines) as metadata.")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def accepts(self, probe: FileProbe) -> bool:
+        return probe.media_type in self.media_types
+
+    def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
+        text, _ = read_text(probe, limits, encoding=self.options.encoding)
+        body_start = front_matter_end(text)
+        headings = tuple(find_headings(text, body_start))
+        metadata = front_matter(text[:body_start]) if self.options.extract_metadata else {}
+        on_progress(1, 1)
+        return Document(text=text, parser="MarkdownParser", headings=headings, metadata=metadata)
+
+
+def front_matter_end(text: str) -> int:
+    """Where the body starts: after a block between two lines of three hyphens at the very top, else 0."""
+    if not text.startswith("---\n"):
+        return 0
+    end = text.find("\n---\n", 3, _MAX_FRONT_MATTER_CHARS)
+    return end + len("\n---\n") if end >= 0 else 0
+
+
+def front_matter(block: str) -> dict[str, Scalar]:
+    """The scalar facts of a front matter block; lists and nested values are left out."""
+    facts: dict[str, Scalar] = {}
+    for line in block.split("\n"):
+        found = _FACT.match(line)
+        value = (found.group(2) or "").strip() if found else ""
+        if found and value and value[0] not in "[{|>&*":
+            facts[found.group(1).strip()] = value.strip("\"'")
+    return facts
+
+
+def find_headings(text: str, begin: int = 0) -> Iterator[Heading]:
+    """Headings of both styles (`# …` and underlined) from `begin` on, outside of fenced code."""
+    fence = ""
+    paragraph: tuple[int, str] | None = None  # start and text of the line above, if it can be underlined
+    for start, line in _lines(text, begin):
+        if fence:
+            fence = "" if _closes(line, fence) else fence
+            continue
+        if opened := _opening_fence(line):
+            fence, paragraph = opened, None
+        elif atx := _ATX.match(line):
+            if title := _CLOSING_HASHES.sub("", (atx.group(2) or "").rstrip()).rstrip():
+                yield Heading(start=start, level=len(atx.group(1)), title=title)
+            paragraph = None
+        elif paragraph and (underline := _SETEXT.match(line)):
+            yield Heading(start=paragraph[0], level=1 if "=" in underline.group(1) else 2, title=paragraph[1])
+            paragraph = None
+        else:
+            paragraph = None if not line.strip() or _NO_PARAGRAPH.match(line) else (start, line.strip())
+
+
+def _lines(text: str, begin: int) -> Iterator[tuple[int, str]]:
+    start = begin
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield start, text[start : min(end, start + _MAX_LINE_CHARS)]
+        start = end + 1
+
+
+def _opening_fence(line: str) -> str:
+    found = _FENCE.match(line)
+    if found is None or (found.group(1)[0] == "`" and "`" in found.group(2)):
+        return ""
+    return found.group(1)
+
+
+def _closes(line: str, fence: str) -> bool:
+    found = _FENCE.match(line)
+    return found is not None and found.group(1).startswith(fence) and not found.group(2).strip()

@@ -1,0 +1,23 @@
+"""The media types that parsers and detection agree on."""
+
+PDF = "application/pdf"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ENCRYPTED_OFFICE = "application/x-encrypted-office"
+"""A Word or Excel file behind a password: the office formats hide their kind then."""
+HTML = "text/html"
+MARKDOWN = "text/markdown"
+PLAIN = "text/plain"
+CSV = "text/csv"
+TSV = "text/tab-separated-values"
+JSON = "application/json"
+JSONL = "application/x-ndjson"
+XML = "application/xml"
+RTF = "application/rtf"
+ZIP = "application/zip"
+OLE = "application/x-ole-storage"
+EMPTY = "application/x-empty"
+BINARY = "application/octet-stream"
+
+TEXT_TYPES = frozenset({HTML, MARKDOWN, PLAIN, CSV, TSV, JSON, JSONL, XML})
+"""What can be read as plain text."""

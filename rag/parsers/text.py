@@ -1,0 +1,47 @@
+"""Plain text in any encoding; other text formats are read as they are written."""
+
+import re
+from typing import ClassVar
+
+from pydantic import Field
+
+from rag.parsers import media
+from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
+from rag.parsers.decoding import read_text
+from rag.registry import ComponentOptions
+from rag.types import Document
+
+_TRAILING_SPACE = re.compile(r"(?<![ \t])[ \t]++\n")  # tried once per run of spaces: a run may be megabytes long
+_BLANK_LINES = re.compile(r"\n{4,}")
+
+
+class TextParser:
+    media_types: ClassVar[frozenset[str]] = media.TEXT_TYPES
+
+    class Options(ComponentOptions):
+        encoding: str | None = Field(None, description="Tried first; detected when absent or when it does not fit.")
+        clean_text: bool = Field(True, description="Drop spaces at line ends and runs of more than two blank lines.")
+        extract_metadata: bool = Field(True, description="Keep the encoding as metadata.")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def accepts(self, probe: FileProbe) -> bool:
+        return probe.media_type in self.media_types
+
+    def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
+        text, encoding = read_text(probe, limits, encoding=self.options.encoding)
+        if self.options.clean_text:
+            text = _tidy(text)
+        on_progress(1, 1)
+        metadata = {"encoding": encoding} if self.options.extract_metadata else {}
+        return Document(text=text, parser="TextParser", metadata=metadata)
+
+
+def _tidy(text: str) -> str:
+    # The look first is worth it: a text of 50 MB without such ends takes no pass of a regular expression.
+    if " \n" in text or "\t\n" in text:
+        text = _TRAILING_SPACE.sub("\n", text)
+    if "\n\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n\n", text)
+    return text.rstrip()

@@ -1,0 +1,80 @@
+"""Several rankings of hits → one. Pure functions from chunk id to value; none of them touches a store.
+
+Two kinds of value are kept apart. A *fused* value in [0, 1] only orders the hits of one query. `on_scale` turns it
+into a score that a threshold can be compared with.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from rag.types import Hit
+
+RANK_CONSTANT = 60
+"""Damping of `reciprocal_rank`, in ranks; the value of the paper."""
+
+Values = dict[str, float]
+
+
+def reciprocal_rank(rankings: Sequence[Sequence[str]], weights: Sequence[float], k: int = RANK_CONSTANT) -> Values:
+    """Sum weight / (k + rank) over the rankings, divided by what a hit that is first everywhere would get.
+
+    Source:
+        Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion", SIGIR 2009.
+    """
+    total = sum(weights) / (k + 1)
+    fused: Values = {}
+    for ranking, weight in zip(rankings, weights, strict=True):
+        for rank, chunk_id in enumerate(dict.fromkeys(ranking), start=1):
+            fused[chunk_id] = fused.get(chunk_id, 0.0) + weight / (k + rank)
+    return {chunk_id: min(1.0, value / total) if total else 0.0 for chunk_id, value in fused.items()}
+
+
+def weighted_mean(rankings: Sequence[Mapping[str, float]], weights: Sequence[float]) -> Values:
+    """Mean of the values. A hit that a ranking lacks counts there as its last one: it cannot have scored more."""
+    total = sum(weights)
+    least = [min(ranking.values(), default=0.0) for ranking in rankings]
+    ids = dict.fromkeys(chunk_id for ranking in rankings for chunk_id in ranking)
+    if not total:
+        return dict.fromkeys(ids, 0.0)
+    columns = list(zip(rankings, weights, least, strict=True))
+    return {
+        chunk_id: sum(weight * ranking.get(chunk_id, low) for ranking, weight, low in columns) / total
+        for chunk_id in ids
+    }
+
+
+def highest(rankings: Sequence[Mapping[str, float]], weights: Sequence[float]) -> Values:
+    """The highest weighted value of each hit; the largest weight counts as 1."""
+    top = max(weights, default=0.0)
+    fused: Values = {}
+    for ranking, weight in zip(rankings, weights, strict=True):
+        for chunk_id, value in ranking.items():
+            fused[chunk_id] = max(fused.get(chunk_id, 0.0), value * weight / top if top else 0.0)
+    return fused
+
+
+def min_max(values: Mapping[str, float]) -> Values:
+    """Stretch to [0, 1]; where all are equal, all are 1."""
+    if not values:
+        return {}
+    low, high = min(values.values()), max(values.values())
+    spread = high - low
+    return {key: (value - low) / spread if spread > 0 else 1.0 for key, value in values.items()}
+
+
+def on_scale(fused: Mapping[str, float], low: float, high: float) -> Values:
+    """Place fused values between two scores, in the same order: `high` is for a hit that is best in everything."""
+    return {key: min(1.0, max(0.0, low + value * (high - low))) for key, value in fused.items()}
+
+
+def merge(rankings: Sequence[Sequence[Hit]], values: Mapping[str, float], stage: str = "fused") -> list[Hit]:
+    """One hit per id with its value as score, best first; the scores of all earlier stages are kept."""
+    merged: dict[str, Hit] = {}
+    for hit in (each for ranking in rankings for each in ranking):
+        known = merged.setdefault(hit.id, hit)
+        vector = known.vector if known.vector is not None else hit.vector
+        merged[hit.id] = replace(known, scores={**hit.scores, **known.scores}, vector=vector)
+    scored = [
+        replace(hit, score=values[hit.id], scores={**hit.scores, stage: values[hit.id]}) for hit in merged.values()
+    ]
+    return sorted(scored, key=lambda hit: (-hit.score, hit.id))

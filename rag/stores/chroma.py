@@ -1,0 +1,189 @@
+"""Vectors in a Chroma server, everything else in a ledger beside the state.
+
+Chroma keeps only vectors and what a file is deleted by. Text and metadata stay out of it because its filters cannot
+order strings or mix types in one list, let a missing key pass `$ne`, and keep keys that a later upsert left out; and
+because indexing text and metadata there takes two thirds of the time of an upsert (683 against 1,689 chunks/s).
+
+Order of writes: an upsert goes to Chroma first and then to the ledger, a delete the other way round. A crash in
+between therefore leaves vectors that the ledger does not know, never chunks without a vector. Such a vector is not
+returned by a search, is completed by the next upsert of the same id and goes with the next delete of its file.
+Where the server has fewer vectors than the ledger has chunks, it lost some: it is given them again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rag.errors import ConflictError
+from rag.filters import Filter
+from rag.stores import scores
+from rag.stores.base import StoreIdentity
+from rag.stores.chroma_http import Collection, CollectionMissingError, chroma_server
+from rag.stores.ledger import require_same_identity
+from rag.stores.ledger_store import LedgerStore, require_ids
+from rag.stores.options import StoreOptions
+from rag.types import Hit, Record, Vector
+
+FORMAT_VERSION = 1
+BATCH_SIZE = 500
+EXACT_CAP = 20_000
+"""A filter that leaves at most so many chunks is answered by comparing with each of them: exact, and faster than
+asking an approximate index for ever more neighbours."""
+MAX_OVERFETCH = 8_192
+
+HNSW = {"ef_construction": 128, "ef_search": 128, "max_neighbors": 16}
+
+
+class ChromaStore(LedgerStore):
+    Options = StoreOptions
+
+    def __init__(self, options: StoreOptions, *, identity: StoreIdentity, url: str, data_dir: Path) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            url: address of the Chroma server.
+            data_dir: the ledger is a file in its folder `lexical/`.
+        """
+        self.name = collection_name(identity, options.collection_name)
+        super().__init__(identity, data_dir / "lexical" / f"{self.name}.sqlite3")
+        self._server = chroma_server(url)
+        self._collection: Collection | None = None
+
+    def upsert(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        require_ids(records)
+        scores.check_vectors(records, self.identity.dimension)
+        self._ledger.check_identity()
+        try:
+            self._write(records)
+        except CollectionMissingError:  # deleted behind our back since we looked
+            self._collection = None
+            self._write(records)
+
+    def rebuild(self) -> int:
+        """Make the collection again from the ledger; returns how many vectors it was given."""
+        self._server.drop(self.name)
+        self._collection = None
+        return self._refill(self._create())
+
+    def delete(self, file_key: str, generation: str | None = None) -> int:
+        count = super().delete(file_key, generation)
+        try:
+            collection = self._collection or self._look_up()
+            if collection is not None:
+                self._server.delete(collection.id, _of_file(file_key, generation))
+        except CollectionMissingError:
+            self._collection = None
+        return count
+
+    def drop(self) -> None:
+        super().drop()
+        self._collection = None
+        self._server.drop(self.name)
+
+    def _write(self, records: Sequence[Record]) -> None:
+        self._collection = collection = self._find() or self._create()
+        size = min(BATCH_SIZE, self._server.max_batch_size())
+        batches = [records[start : start + size] for start in range(0, len(records), size)]
+        # Chroma takes the next batch while this thread writes the one before to the ledger.
+        with ThreadPoolExecutor(1) as pool:
+            for batch, _ in zip(batches, pool.map(lambda batch: self._send(collection, batch), batches), strict=True):
+                self._ledger.write(batch)
+
+    def _send(self, collection: Collection, batch: Sequence[Record]) -> None:
+        metadatas = [{"_file": record.file_key, "_generation": record.generation} for record in batch]
+        vectors = scores.check_vectors(batch, self.identity.dimension)
+        self._server.upsert(collection.id, [record.id for record in batch], vectors, metadatas)
+
+    def _nearest(self, vector: Vector, limit: int, where: Filter) -> list[Hit]:
+        try:
+            collection = self._find()
+            return self._search(collection, vector, limit, where) if collection else []
+        except CollectionMissingError:  # deleted behind our back since we looked
+            self._collection = None
+            collection = self._find()
+            return self._search(collection, vector, limit, where) if collection else []
+
+    def _search(self, collection: Collection, vector: Vector, limit: int, where: Filter) -> list[Hit]:
+        wanted = limit if not where else 8 * limit
+        hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where)
+        if len(hits) < limit and where:
+            matching = self._ledger.matching(where, EXACT_CAP)
+            if len(matching) < EXACT_CAP:
+                return self._compare(self._ledger.vectors(matching), vector, limit)
+        while len(hits) < limit and len(nearest) == wanted and wanted < MAX_OVERFETCH:
+            wanted = min(MAX_OVERFETCH, 2 * wanted)
+            hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where)
+        return hits[:limit]
+
+    def _find(self) -> Collection | None:
+        """The collection, complete; None when there are no vectors."""
+        if self._collection is None:
+            found = self._look_up()
+            if found is None and self._ledger.stats().chunk_count:
+                found = self._create()
+            if found is not None and self._is_incomplete(found):
+                self._refill(found)
+            self._collection = found
+        return self._collection
+
+    def _look_up(self) -> Collection | None:
+        found = self._server.find(self.name)
+        if found is not None:
+            self._require_ours(found)
+        return found
+
+    def _is_incomplete(self, collection: Collection) -> bool:
+        """Whether the server lost vectors: a folder restored from a backup, or a refill that was interrupted.
+
+        By the order of writes it never has fewer than the ledger. The ledger is counted on both sides, because
+        another process may delete a file while we look.
+        """
+        before = self._ledger.stats().chunk_count
+        return self._server.count(collection.id) < min(before, self._ledger.stats().chunk_count)
+
+    def _refill(self, collection: Collection) -> int:
+        sent = 0
+        for batch in self._ledger.all_records(min(BATCH_SIZE, self._server.max_batch_size())):
+            self._send(collection, batch)
+            sent += len(batch)
+        return sent
+
+    def _create(self) -> Collection:
+        mine = self.identity
+        metadata = {
+            "format_version": FORMAT_VERSION,
+            "model_id": mine.model_id,
+            "dimension": mine.dimension,
+            "metric": mine.metric,
+            "normalised": True,
+        }
+        created = self._server.create(self.name, metadata, {"space": mine.metric, **HNSW})
+        self._require_ours(created)
+        return created
+
+    def _require_ours(self, found: Collection) -> None:
+        version = found.metadata.get("format_version", 0)
+        if version > FORMAT_VERSION:
+            raise ConflictError(
+                f"the vectors of database '{self.identity.database}' have format {version}; this version of Paddock "
+                f"reads up to {FORMAT_VERSION}. Upgrade Paddock, or process the files into a new database"
+            )
+        facts = found.metadata
+        require_same_identity(
+            self.identity, str(facts.get("model_id")), int(facts.get("dimension", 0)), str(facts.get("metric"))
+        )
+
+
+def collection_name(identity: StoreIdentity, name: str = "documents") -> str:
+    """A name that Chroma takes whatever the project and database are called, and that no other database has."""
+    parts = f"{identity.namespace}\x00{identity.project}\x00{identity.database}\x00{name}"
+    return f"paddock-{hashlib.sha256(parts.encode()).hexdigest()[:40]}"
+
+
+def _of_file(file_key: str, generation: str | None) -> dict[str, object]:
+    if generation is None:
+        return {"_file": file_key}
+    return {"$and": [{"_file": file_key}, {"_generation": generation}]}

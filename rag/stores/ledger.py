@@ -1,0 +1,258 @@
+"""What a store knows of its chunks: text, metadata, vector and a full-text index, in one SQLite database.
+
+The nearest-neighbour index of a store (a Chroma collection, or none) only ever answers ids; everything else is read
+here. One transaction therefore decides whether a chunk exists, and filters mean the same in every store.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from rag.errors import ConflictError
+from rag.filters import Filter
+from rag.stores.base import StoreIdentity, StoreStats
+from rag.stores.connections import Connections
+from rag.stores.lexical import match_expression, squash
+from rag.stores.sql_filter import compile_filter
+from rag.types import Hit, Matrix, Record, Scalar
+
+FORMAT_VERSION = 1
+INDEXED_METADATA = ("filename", "heading_path")
+
+# `body` is apart from `chunk` so that a filter scans short rows. The full-text index keeps no copy of the text.
+SCHEMA = """
+CREATE TABLE identity (model_id TEXT NOT NULL, dimension INTEGER NOT NULL, metric TEXT NOT NULL);
+CREATE TABLE chunk (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, file_key TEXT NOT NULL, generation TEXT NOT NULL,
+    metadata TEXT NOT NULL
+);
+CREATE INDEX chunk_of_file ON chunk (file_key, generation);
+CREATE INDEX chunk_filename ON chunk (json_extract(metadata, '$."filename"'));
+CREATE INDEX chunk_file_hash ON chunk (json_extract(metadata, '$."file_hash"'));
+CREATE TABLE body (n INTEGER PRIMARY KEY, text TEXT NOT NULL, place TEXT NOT NULL, vector BLOB NOT NULL);
+CREATE VIRTUAL TABLE words USING fts5 (
+    text, place, content='body', content_rowid='n', tokenize='porter unicode61 remove_diacritics 2'
+);
+INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 0.5)');
+"""
+
+_COLUMNS = "chunk.id, chunk.file_key, chunk.generation, chunk.metadata, body.text, body.vector"
+_JOINED = "chunk JOIN body ON body.n = chunk.n"
+
+
+class ChunkLedger:
+    """Thread-safe, shared by processes on one host. `path` None keeps everything in memory."""
+
+    def __init__(self, path: Path | None, identity: StoreIdentity) -> None:
+        self._identity = identity
+        self._connections = Connections(path, schema=SCHEMA, version=FORMAT_VERSION)
+
+    def check_identity(self) -> None:
+        """Raise ConflictError when the stored vectors mean something else than ours would."""
+        with self._connections.reading() as connection:
+            if connection is not None:
+                self._check(connection)
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Insert or replace `records` in one transaction; those already stored as they are stay untouched."""
+        with self._connections.writing() as connection:
+            if not self._check(connection):
+                mine = self._identity
+                connection.execute(
+                    "INSERT INTO identity VALUES (?, ?, ?)", (mine.model_id, mine.dimension, mine.metric)
+                )
+            stored = {record.id: record for record in self._by_ids(connection, [record.id for record in records])}
+            for record in {record.id: record for record in records}.values():
+                if not _same(stored.get(record.id), record):
+                    _insert(connection, record)
+
+    def search_text(self, query: str, *, limit: int, where: Filter) -> list[Hit]:
+        expression = match_expression(query)
+        condition, values = compile_filter(where, "chunk.metadata")
+        with self._connections.reading() as connection:
+            if connection is None or not expression or limit < 1:
+                return []
+            rows = connection.execute(
+                f"SELECT {_COLUMNS}, found.rank FROM (SELECT rowid AS n, rank FROM words WHERE words MATCH ?"  # noqa: S608  # ours; the rest is bound
+                + (" ORDER BY rank LIMIT ?" if not where else "")
+                + f") AS found JOIN {_JOINED.replace('chunk JOIN', 'chunk ON chunk.n = found.n JOIN')}"
+                + f" WHERE {condition} ORDER BY found.rank, chunk.id LIMIT ?",
+                [expression, *([limit] if not where else []), *values, limit],
+            ).fetchall()
+        scored = [(row, squash(-float(row[6]))) for row in rows]
+        return [hit(_record(row), value, "lexical") for row, value in scored]
+
+    def by_ids(self, ids: Sequence[str], where: Filter) -> dict[str, Record]:
+        """The chunks among `ids` that exist and match."""
+        with self._connections.reading() as connection:
+            return {record.id: record for record in self._by_ids(connection, ids, where)} if connection else {}
+
+    def matching(self, where: Filter, cap: int = -1) -> list[int]:
+        """Row numbers of the chunks that match, in order of writing; the first `cap` of them unless it is negative."""
+        condition, values = compile_filter(where, "chunk.metadata")
+        query = f"SELECT n FROM chunk WHERE {condition} ORDER BY n LIMIT ?"  # noqa: S608  # ours; the rest is bound
+        with self._connections.reading() as connection:
+            return [row[0] for row in connection.execute(query, [*values, cap])] if connection else []
+
+    def vectors(self, numbers: Sequence[int]) -> tuple[list[str], Matrix]:
+        """Ids and vectors of the chunks with these row numbers."""
+        query = (
+            "SELECT chunk.id, body.vector FROM json_each(?) AS wanted "
+            "JOIN chunk ON chunk.n = wanted.value JOIN body ON body.n = wanted.value"
+        )
+        with self._connections.reading() as connection:
+            rows = connection.execute(query, [orjson.dumps(numbers).decode()]).fetchall() if connection else []
+        matrix = np.frombuffer(b"".join(blob for _, blob in rows), np.float32)
+        return [chunk_id for chunk_id, _ in rows], matrix.reshape(len(rows), self._identity.dimension)
+
+    def records(self, file_key: str, generation: str | None) -> list[Record]:
+        condition, values = _of_file(file_key, generation)
+        with self._connections.reading() as connection:
+            if connection is None:
+                return []
+            query = f"SELECT {_COLUMNS} FROM {_JOINED} WHERE {condition} ORDER BY chunk.id"  # noqa: S608  # ours
+            return [_record(row) for row in connection.execute(query, values)]
+
+    def all_records(self, batch_size: int) -> Iterable[list[Record]]:
+        """Every chunk, in batches: what an index is built again from."""
+        last = -1
+        while True:
+            with self._connections.reading() as connection:
+                rows = (
+                    connection.execute(
+                        f"SELECT {_COLUMNS}, chunk.n FROM {_JOINED} WHERE chunk.n > ? ORDER BY chunk.n LIMIT ?",  # noqa: S608  # ours
+                        [last, batch_size],
+                    ).fetchall()
+                    if connection
+                    else []
+                )
+            if not rows:
+                return
+            last = rows[-1][6]
+            yield [_record(row) for row in rows]
+
+    def delete(self, file_key: str, generation: str | None) -> int:
+        condition, values = _of_file(file_key, generation)
+        with self._connections.reading() as connection:
+            if connection is None:
+                return 0
+        with self._connections.writing() as connection:
+            return _delete(connection, condition, values)
+
+    def generations(self) -> dict[tuple[str, str], int]:
+        with self._connections.reading() as connection:
+            if connection is None:
+                return {}
+            rows = connection.execute("SELECT file_key, generation, count(*) FROM chunk GROUP BY 1, 2 ORDER BY 1, 2")
+            return {(file_key, generation): count for file_key, generation, count in rows}
+
+    def stats(self) -> StoreStats:
+        with self._connections.reading() as connection:
+            if connection is None:
+                return StoreStats(0, 0)
+            row = connection.execute("SELECT count(*), count(DISTINCT file_key) FROM chunk").fetchone()
+            return StoreStats(chunk_count=row[0], file_count=row[1])
+
+    def remove(self) -> None:
+        self._connections.remove()
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _check(self, connection: sqlite3.Connection) -> bool:
+        row = connection.execute("SELECT model_id, dimension, metric FROM identity").fetchone()
+        if row is not None:
+            require_same_identity(self._identity, *row)
+        return row is not None
+
+    def _by_ids(self, connection: sqlite3.Connection, ids: Sequence[str], where: Filter | None = None) -> list[Record]:
+        condition, values = compile_filter(where or Filter(), "chunk.metadata")
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM json_each(?) AS wanted JOIN chunk ON chunk.id = wanted.value "  # noqa: S608  # ours
+            f"JOIN body ON body.n = chunk.n WHERE {condition}",
+            [orjson.dumps(list(ids)).decode(), *values],
+        )
+        return [_record(row) for row in rows]
+
+
+def require_same_identity(wanted: StoreIdentity, model_id: str, dimension: int, metric: str) -> None:
+    """Raise ConflictError unless vectors made so can be compared with ours."""
+    if (wanted.model_id, wanted.dimension, wanted.metric) != (model_id, dimension, metric):
+        raise ConflictError(
+            f"database '{wanted.database}' in project '{wanted.namespace}/{wanted.project}' holds vectors of "
+            f"'{model_id}' (dimension {dimension}, {metric}), but its embedding strategy now gives "
+            f"'{wanted.model_id}' (dimension {wanted.dimension}, {wanted.metric}). Restore the old embedding "
+            "strategy, or process the files again into a new database"
+        )
+
+
+def hit(record: Record, value: float, stage: str) -> Hit:
+    return Hit(
+        record.id,
+        record.text,
+        value,
+        record.file_key,
+        record.generation,
+        record.metadata,
+        {stage: value},
+        record.vector,
+    )
+
+
+def _of_file(file_key: str, generation: str | None) -> tuple[str, list[object]]:
+    if generation is None:
+        return "chunk.file_key = ?", [file_key]
+    return "chunk.file_key = ? AND chunk.generation = ?", [file_key, generation]
+
+
+def _record(row: Sequence[Any]) -> Record:
+    chunk_id, file_key, generation, metadata, text, vector = row[:6]
+    return Record(chunk_id, text, np.frombuffer(vector, np.float32), file_key, generation, orjson.loads(metadata))
+
+
+def _same(stored: Record | None, record: Record) -> bool:
+    return (
+        stored is not None
+        and (stored.text, stored.file_key, stored.generation) == (record.text, record.file_key, record.generation)
+        and orjson.dumps(dict(stored.metadata)) == _json(record.metadata)
+        and np.array_equal(stored.vector, record.vector)
+    )
+
+
+def _insert(connection: sqlite3.Connection, record: Record) -> None:
+    _delete(connection, "chunk.id = ?", [record.id])
+    cursor = connection.execute(
+        "INSERT INTO chunk (id, file_key, generation, metadata) VALUES (?, ?, ?, ?)",
+        (record.id, record.file_key, record.generation, _json(record.metadata).decode()),
+    )
+    place = " ".join(str(record.metadata[key]) for key in INDEXED_METADATA if key in record.metadata)
+    blob = np.ascontiguousarray(record.vector, dtype=np.float32).tobytes()
+    row = (cursor.lastrowid, record.text, place)
+    connection.execute("INSERT INTO body (n, text, place, vector) VALUES (?, ?, ?, ?)", (*row, blob))
+    connection.execute("INSERT INTO words (rowid, text, place) VALUES (?, ?, ?)", row)
+
+
+def _delete(connection: sqlite3.Connection, condition: str, values: Sequence[object]) -> int:
+    """Remove chunks; an index without its own copy of the text must be told what it had indexed."""
+    chosen = f"SELECT n FROM chunk WHERE {condition}"  # noqa: S608  # ours; the rest is bound
+    connection.execute(
+        "INSERT INTO words (words, rowid, text, place) "  # noqa: S608  # ours; the rest is bound
+        f"SELECT 'delete', n, text, place FROM body WHERE n IN ({chosen})",
+        values,
+    )
+    connection.execute(f"DELETE FROM body WHERE n IN ({chosen})", values)  # noqa: S608  # ours; the rest is bound
+    return connection.execute(f"DELETE FROM chunk WHERE {condition}", values).rowcount  # noqa: S608  # ours; bound
+
+
+def _json(metadata: Any) -> bytes:
+    scalars: dict[str, Scalar] = {key: _storable(value) for key, value in metadata.items() if value is not None}
+    return orjson.dumps(scalars)
+
+
+def _storable(value: Scalar) -> Scalar:
+    """JSON here holds 64-bit integers; a larger one is kept as a float."""
+    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value

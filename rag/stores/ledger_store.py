@@ -1,0 +1,80 @@
+"""The half that all stores share: a ledger of chunks, beside some way of finding the nearest vectors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rag.errors import InvalidInputError
+from rag.filters import Filter
+from rag.stores import scores
+from rag.stores.base import StoreIdentity, StoreStats
+from rag.stores.ledger import ChunkLedger, hit
+from rag.types import Hit, Matrix, Record, Vector
+
+
+class LedgerStore(ABC):
+    """A Store whose subclass writes, searches and erases vectors; text, metadata and words are in the ledger."""
+
+    def __init__(self, identity: StoreIdentity, ledger_path: Path | None) -> None:
+        self.identity = identity
+        self._ledger = ChunkLedger(ledger_path, identity)
+
+    @abstractmethod
+    def upsert(self, records: Sequence[Record]) -> None: ...
+
+    @abstractmethod
+    def _nearest(self, vector: Vector, limit: int, where: Filter) -> list[Hit]: ...
+
+    def search_vector(self, vector: Vector, *, limit: int, where: Filter) -> list[Hit]:
+        checked = scores.check_query_vector(vector, self.identity.dimension)
+        self._ledger.check_identity()
+        return self._nearest(checked, limit, where) if limit > 0 else []
+
+    def search_text(self, query: str, *, limit: int, where: Filter) -> list[Hit]:
+        self._ledger.check_identity()
+        return self._ledger.search_text(query, limit=limit, where=where)
+
+    def records(self, file_key: str, generation: str | None = None) -> list[Record]:
+        return self._ledger.records(file_key, generation)
+
+    def delete(self, file_key: str, generation: str | None = None) -> int:
+        return self._ledger.delete(file_key, generation)
+
+    def generations(self) -> dict[tuple[str, str], int]:
+        return self._ledger.generations()
+
+    def stats(self) -> StoreStats:
+        return self._ledger.stats()
+
+    def drop(self) -> None:
+        self._ledger.remove()
+
+    def close(self) -> None:
+        self._ledger.close()
+
+    def _compare(self, candidates: tuple[list[str], Matrix], vector: Vector, limit: int) -> list[Hit]:
+        """The nearest of `candidates` (ids and their vectors), by comparing with each."""
+        ids, matrix = candidates
+        distances = scores.distances(self.identity.metric, matrix, vector)
+        best = np.argsort(distances, kind="stable")[:limit]
+        return self._hits([(ids[position], float(distances[position])) for position in best], Filter())
+
+    def _hits(self, nearest: Sequence[tuple[str, float]], where: Filter) -> list[Hit]:
+        """Read what `nearest` names; ids that the ledger does not know or that do not match are left out."""
+        records = self._ledger.by_ids([chunk_id for chunk_id, _ in nearest], where)
+        scored = [
+            hit(records[chunk_id], scores.score(self.identity.metric, distance), "vector")
+            for chunk_id, distance in nearest
+            if chunk_id in records
+        ]
+        return sorted(scored, key=lambda each: (-each.score, each.id))
+
+
+def require_ids(records: Sequence[Record]) -> None:
+    """Two different chunks under one id in a single call would leave whichever came last."""
+    seen: dict[str, Record] = {}
+    for record in records:
+        if seen.setdefault(record.id, record).text != record.text:
+            raise InvalidInputError(f"two different chunks have the id '{record.id}'; ids must be unique")

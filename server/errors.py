@@ -1,0 +1,170 @@
+"""The one table: exception class → HTTP status, and the one body that every failure leaves in.
+
+Body: `{"detail": text or list, "error": CODE, "message": text}`.
+"""
+
+import errno
+import http
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from rag.errors import (
+    AuthenticationError,
+    BadRequestError,
+    CancelledTaskError,
+    ConflictError,
+    InvalidInputError,
+    LimitExceededError,
+    NotFoundError,
+    OverloadedError,
+    RagError,
+    StorageFullError,
+    UpstreamError,
+)
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_S = 5
+MAX_PROBLEMS = 20
+MAX_TEXT_CHARS = 500
+MAX_MESSAGE_CHARS = 4_000
+CRASH_MESSAGE = "The server failed to handle this request. The log has the reason under the request id."
+DISK_FULL_MESSAGE = "the disk is full; free space and try again"
+
+
+STATUS: dict[type[RagError], int] = {
+    RagError: 500,
+    InvalidInputError: 422,
+    BadRequestError: 400,
+    LimitExceededError: 413,
+    AuthenticationError: 401,
+    NotFoundError: 404,
+    ConflictError: 409,
+    CancelledTaskError: 409,
+    OverloadedError: 429,
+    StorageFullError: 507,
+    UpstreamError: 503,
+}
+STATUS_BY_CODE = {"PreconditionFailed": 412}
+"""A conflict that HTTP has an own status for: `If-Match` names another version than the stored one."""
+HTTP_CODES = {400: "BadRequest", 404: "NotFound", 405: "MethodNotAllowed", 413: "LimitExceeded", 422: "ValidationError"}
+
+
+def status_of(error: RagError) -> int:
+    if error.code in STATUS_BY_CODE:
+        return STATUS_BY_CODE[error.code]
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def error_response(
+    status: int, code: str, message: str, *, detail: Any = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The one error body; `detail` is the message unless there is a list of problems."""
+    message = _shortened(message, MAX_MESSAGE_CHARS)
+    body = {"detail": message if detail is None else detail, "error": code, "message": message}
+    extra = dict(headers or {})
+    if status in (429, 503):
+        extra.setdefault("Retry-After", str(RETRY_AFTER_S))
+    if status == 401:
+        extra.setdefault("WWW-Authenticate", "Bearer")
+    return JSONResponse(_jsonable(body), status_code=status, headers=extra)
+
+
+def crash_response() -> JSONResponse:
+    return error_response(500, "InternalServerError", CRASH_MESSAGE)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Crashes are not here: `server.middleware.RequestLog` answers them, inside CORS and under the request id."""
+    app.add_exception_handler(RagError, _rag_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(OSError, _os_error)
+
+
+def validation_response(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """422 with the list that clients join as `loc: msg`."""
+    detail = [_problem(problem) for problem in problems[:MAX_PROBLEMS]]
+    sentences = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in detail]
+    left_out = len(problems) - len(detail)
+    if left_out > 0:
+        sentences.append(f"and {left_out} more")
+    return error_response(422, "ValidationError", "; ".join(sentences), detail=detail)
+
+
+async def _rag_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RagError)
+    status = status_of(error)
+    if status == 500:
+        log.error("request.failed", exc_info=error)
+        return crash_response()
+    return error_response(status, error.code, error.message)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = http.HTTPStatus(error.status_code).phrase
+    code = HTTP_CODES.get(error.status_code, phrase.replace(" ", ""))
+    message = str(error.detail or phrase)
+    if message == phrase:  # the framework's own words: say what was asked for
+        message = f"{phrase}: {request.method} {_shortened(request.url.path)}"
+    detail = None if isinstance(error.detail, str) else error.detail
+    return error_response(error.status_code, code, message, detail=detail, headers=error.headers)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return validation_response(error.errors())
+
+
+async def _os_error(_request: Request, error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error_response(507, StorageFullError.code, DISK_FULL_MESSAGE)
+    raise error
+
+
+def _problem(problem: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "loc": [part if isinstance(part, int) else _shortened(part) for part in problem.get("loc", ())],
+        "msg": _shortened(problem.get("msg", "invalid")),
+        "type": str(problem.get("type", "value_error")),
+        "input": _input(problem.get("input")),
+    }
+
+
+def _input(value: Any) -> Any:
+    """The offending value, if it is small and plain; otherwise its kind and size, never a copy of a whole body."""
+    if value is None or isinstance(value, bool | int | float):
+        return _jsonable(value)
+    if isinstance(value, str):
+        return _shortened(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, Sequence | Mapping):
+        return f"{'object' if isinstance(value, Mapping) else 'list'} of {len(value)}"
+    return type(value).__name__
+
+
+def _shortened(value: object, max_chars: int = MAX_TEXT_CHARS) -> str:
+    text = str(value)
+    return text if len(text) <= max_chars else f"{text[:max_chars]}… ({len(text)} characters)"
+
+
+def _jsonable(value: Any) -> Any:
+    """What JSON can carry: no NaN or infinity, no lone surrogate, no integer beyond what other languages read."""
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(each) for each in value]
+    return value

@@ -1,0 +1,30 @@
+"""What is running: for people, for the command line, for container platforms."""
+
+from importlib.metadata import version
+
+from fastapi import APIRouter
+
+from server.deps import HealthServiceDep, SettingsDep
+from server.schemas.health import Health, Hello, Info, Liveness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health", operation_id="health", response_model_exclude_none=True)
+async def check_health(health: HealthServiceDep) -> Health:
+    return await health.check()
+
+
+@router.get("/health/liveness", operation_id="liveness")
+async def check_liveness() -> Liveness:
+    return Liveness()
+
+
+@router.get("/", operation_id="hello")
+async def say_hello() -> Hello:
+    return Hello()
+
+
+@router.get("/info", operation_id="info")
+async def get_info(settings: SettingsDep) -> Info:
+    return Info(version=version("paddock"), data_directory=str(settings.data_dir))

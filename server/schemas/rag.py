@@ -1,0 +1,118 @@
+"""Wire models of queries, databases and their health."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+Status = Literal["healthy", "degraded", "unhealthy"]
+MAX_QUERY_CHARS = 20_000
+
+
+class RagQuery(BaseModel):
+    """A question to one database. Keys that are not listed are ignored."""
+
+    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARS)]
+    database: str | None = Field(None, description="Default: the project's default database, else its first.")
+    data_processing_strategy: str | None = Field(None, description="Accepted, without effect on a query.")
+    retrieval_strategy: str | None = Field(
+        None, description="A strategy of the database, or semantic, vector, bm25, keyword, hybrid or mmr."
+    )
+    top_k: int = Field(5, ge=1, le=100)
+    score_threshold: float | None = Field(None, ge=0, le=1, description="Hits with a lower score are left out.")
+    metadata_filters: dict[str, Any] | None = Field(
+        None, description='`{"key": value}`, `{"key": [any, of]}` or `{"key": {"$gte": 3}}`; all must hold.'
+    )
+    distance_metric: str | None = Field(None, description="Must be the one that the database was made with.")
+    hybrid_alpha: float | None = Field(None, ge=0, le=1, description="Weight of vectors where a strategy fuses.")
+    rerank_model: str | None = None
+    query_expansion: bool = False
+    max_tokens: int | None = Field(None, ge=1, le=8192, description="Most tokens of each result's content.")
+    explain: bool = Field(False, description="Adds the score of every stage to each result.")
+
+
+class RagHit(BaseModel):
+    content: str
+    score: float = Field(description="In [0, 1]; higher is better, in every strategy.")
+    metadata: dict[str, Any]
+    chunk_id: str
+    document_id: str
+    scores: dict[str, float] | None = None
+
+
+class RagAnswer(BaseModel):
+    query: str
+    results: list[RagHit]
+    total_results: int
+    processing_time_ms: float
+    retrieval_strategy_used: str
+    database_used: str
+    notes: list[str] = Field(default_factory=list, description="Stages that were skipped or fell back, and why.")
+
+
+class EmbeddingStrategyInfo(BaseModel):
+    name: str
+    type: str
+    priority: int
+    is_default: bool
+
+
+class RetrievalStrategyInfo(BaseModel):
+    name: str
+    type: str
+    is_default: bool
+
+
+class DatabaseInfo(BaseModel):
+    name: str
+    type: str
+    is_default: bool
+    embedding_strategies: list[EmbeddingStrategyInfo]
+    retrieval_strategies: list[RetrievalStrategyInfo]
+
+
+class DatabaseList(BaseModel):
+    databases: list[DatabaseInfo]
+    default_database: str | None
+
+
+class EmbeddingStrategyDetail(BaseModel):
+    name: str
+    type: str
+    config: dict[str, Any]
+    condition: str | None
+    priority: int
+
+
+class RetrievalStrategyDetail(BaseModel):
+    name: str
+    type: str
+    config: dict[str, Any]
+    default: bool
+
+
+class DatabaseDetail(BaseModel):
+    name: str
+    type: str
+    config: dict[str, Any]
+    embedding_strategies: list[EmbeddingStrategyDetail]
+    retrieval_strategies: list[RetrievalStrategyDetail]
+    default_embedding_strategy: str | None
+    default_retrieval_strategy: str | None
+    dependent_datasets: list[str]
+
+
+class RagComponentHealth(BaseModel):
+    name: str
+    status: Status
+    latency: float = Field(description="Milliseconds, as is `latency_ms`.")
+    latency_ms: float
+    message: str
+
+
+class RagHealth(BaseModel):
+    status: Status
+    database: str
+    components: dict[str, RagComponentHealth]
+    last_check: datetime
+    issues: list[str] | None

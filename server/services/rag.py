@@ -1,0 +1,180 @@
+"""What the query routes do. `Searcher` is also what chat retrieves with."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from config.loader import ProjectStore
+from config.project import ProjectConfig
+from config.rag_section import DatabaseConfig
+from rag.chunkers.base import TokenCounter
+from rag.embedders.base import Embedder
+from rag.errors import BadRequestError, InvalidInputError, UpstreamError
+from rag.filters import parse_filter
+from rag.pipelines.query import QueryPipeline
+from rag.retrievers.base import Query, Retrieval, Retriever
+from rag.types import Hit
+from server.schemas.rag import RagAnswer, RagHit, RagQuery
+
+QUERY_THREADS = 32
+DEFAULT_TOP_K = 5
+METRICS = {
+    "cosine": "cosine",
+    "l2": "l2",
+    "euclidean": "l2",
+    "ip": "ip",
+    "dot": "ip",
+    "dot_product": "ip",
+    "inner_product": "ip",
+}
+
+Result = TypeVar("Result")
+
+
+class QueryAssembly(Protocol):
+    """The part of `config.assemble.Assembly` that queries need."""
+
+    def embedder(self, database: DatabaseConfig) -> Embedder: ...
+
+    def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search gave, and what it was made with."""
+
+    retrieval: Retrieval
+    strategy: str
+    database: str
+
+
+class Searcher:
+    """Runs queries in threads of their own, each with a deadline: the library below is synchronous."""
+
+    def __init__(self, assembly: QueryAssembly, *, deadline_s: float) -> None:
+        self.assembly = assembly
+        self._deadline_s = deadline_s
+        self._threads = CapacityLimiter(QUERY_THREADS)
+
+    async def search(
+        self,
+        config: ProjectConfig,
+        queries: Sequence[Query],
+        *,
+        database: str | None = None,
+        strategy: str | None = None,
+    ) -> Found:
+        """Search one database with one query or several, which are merged; the first one's `top_k` cuts the result.
+
+        Raises:
+            NotFoundError: no such database, or no such strategy.
+            UpstreamError: something behind it failed, or the deadline passed.
+        """
+        chosen = config.database(database)
+
+        def work() -> Found:
+            name, retriever = self.assembly.retriever(config, chosen, strategy)
+            pipeline = QueryPipeline(retriever)
+            if len(queries) == 1:
+                return Found(pipeline.run(queries[0]), name, chosen.name)
+            return Found(pipeline.run_many(queries, queries[0].top_k or DEFAULT_TOP_K), name, chosen.name)
+
+        return await self.within_deadline(work)
+
+    async def within_deadline(self, work: Callable[[], Result]) -> Result:
+        try:
+            with anyio.fail_after(self._deadline_s):
+                return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+        except TimeoutError as error:
+            raise UpstreamError(
+                f"Query failed: no answer within {self._deadline_s:g} s (LF_QUERY_DEADLINE_S); the embedder or the "
+                "vector store is slow or overloaded, try again"
+            ) from error
+
+
+class RagService:
+    def __init__(self, projects: ProjectStore, searcher: Searcher) -> None:
+        self._projects = projects
+        self._searcher = searcher
+
+    async def query(self, namespace: str, project: str, wanted: RagQuery) -> RagAnswer:
+        started_at = time.perf_counter()
+        config = await to_thread.run_sync(self._projects.load, namespace, project)
+        database = config.database(wanted.database)
+        _refuse_unsupported(wanted, database)
+        query = Query(
+            text=wanted.query,
+            top_k=wanted.top_k,
+            where=parse_filter(wanted.metadata_filters),
+            score_threshold=wanted.score_threshold,
+            hybrid_alpha=wanted.hybrid_alpha,
+        )
+        found = await self._searcher.search(config, [query], database=database.name, strategy=wanted.retrieval_strategy)
+        hits = await self._cut(found.retrieval.hits, wanted.max_tokens, database)
+        return RagAnswer(
+            query=wanted.query,
+            results=[_wire_hit(hit, explain=wanted.explain) for hit in hits],
+            total_results=len(hits),
+            processing_time_ms=round((time.perf_counter() - started_at) * 1000, 3),
+            retrieval_strategy_used=found.strategy,
+            database_used=found.database,
+            notes=list(found.retrieval.notes),
+        )
+
+    async def _cut(self, hits: Sequence[Hit], max_tokens: int | None, database: DatabaseConfig) -> Sequence[Hit]:
+        if max_tokens is None or not hits:
+            return hits
+
+        def work() -> list[Hit]:
+            counter = self._searcher.assembly.embedder(database).token_counter
+            return [replace(hit, text=first_tokens(hit.text, max_tokens, counter)) for hit in hits]
+
+        return await self._searcher.within_deadline(work)
+
+
+def first_tokens(text: str, count: int, counter: TokenCounter) -> str:
+    """The beginning of `text` that is at most `count` tokens long; never cut inside a token."""
+    spans = counter.spans(text)
+    return text if len(spans) <= count else text[: spans[count - 1][1]]
+
+
+def _refuse_unsupported(wanted: RagQuery, database: DatabaseConfig) -> None:
+    """What is asked for and cannot be done is said, never passed over."""
+    if wanted.rerank_model is not None:
+        raise BadRequestError(
+            f"rerank_model '{wanted.rerank_model}': a query cannot choose a reranker; leave rerank_model out"
+        )
+    if wanted.query_expansion:
+        raise BadRequestError(
+            "query_expansion: a single query is not expanded; set it to false, or choose a retrieval_strategy of "
+            "type MultiQueryStrategy"
+        )
+    if wanted.distance_metric is None:
+        return
+    metric = METRICS.get(wanted.distance_metric.lower())
+    if metric is None:
+        raise InvalidInputError(
+            f"distance_metric '{wanted.distance_metric[:100]}' is not known. Known: {', '.join(METRICS)}"
+        )
+    if metric != database.metric:
+        raise BadRequestError(
+            f"distance_metric '{wanted.distance_metric}': database '{database.name}' is stored with "
+            f"'{database.metric}', and a query cannot change that; leave distance_metric out"
+        )
+
+
+def _wire_hit(hit: Hit, *, explain: bool) -> RagHit:
+    metadata = {key: value for key, value in hit.metadata.items() if not key.startswith("_")}
+    file_hash = hit.file_key.rpartition("/")[2]
+    return RagHit(
+        content=hit.text,
+        score=min(max(hit.score, 0.0), 1.0),
+        metadata=metadata,
+        chunk_id=str(metadata.get("chunk_id") or hit.id),
+        document_id=str(metadata.get("document_id") or file_hash),
+        scores=dict(hit.scores) if explain else None,
+    )

@@ -1,0 +1,73 @@
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from rag.errors import UpstreamError
+from server.parts import Engine
+from state.workers import WorkerInfo
+from tests.api.helpers import assert_ok
+
+ALL_QUEUES = ("parse", "embed", "default")
+
+
+def worker(*queues: str) -> WorkerInfo:
+    return WorkerInfo(name="w1", queues=queues, host="h", pid=7, seen_s_ago=1.0)
+
+
+def health_of(client: TestClient) -> tuple[dict[str, Any], dict[str, Any]]:
+    body = assert_ok(client.get("/health"))
+    return body, {each["name"]: each for each in body["components"]}
+
+
+def test_health_has_what_its_clients_decode(client: TestClient) -> None:
+    body, components = health_of(client)
+    assert {"server", "storage", "universal-runtime", "rag-service", "redis", "chroma", "ollama"} <= set(components)
+    assert components["server"]["status"] == "healthy"
+    assert isinstance(components["server"]["details"]["pid"], int)
+    assert type(body["timestamp"]) is int
+    assert all(type(each["latency_ms"]) is int for each in body["components"])
+    assert '"uptime"' not in json.dumps(body)
+    assert "server=healthy" in body["summary"]
+    assert set(body["services"]) == {"api", "celery", "redis"}
+    assert isinstance(body["seeds"], list)
+
+
+def test_no_worker_is_told_with_its_remedy(client: TestClient) -> None:
+    body, components = health_of(client)
+    assert components["rag-service"]["status"] == "unhealthy"
+    assert "lf server start" in components["rag-service"]["message"]
+    assert body["services"]["celery"] == "unhealthy"
+    assert body["status"] == "degraded"
+
+
+@pytest.mark.parametrize("missing", ALL_QUEUES)
+def test_queue_without_a_worker_is_told(client: TestClient, engine: Engine, missing: str) -> None:
+    engine.dispatcher.workers_alive = [worker(each) for each in ALL_QUEUES if each != missing]  # type: ignore[misc]
+    _, components = health_of(client)
+    assert components["rag-service"]["status"] == "unhealthy"
+    assert missing in components["rag-service"]["message"]
+
+
+def test_workers_for_every_queue_are_healthy(client: TestClient, engine: Engine) -> None:
+    engine.dispatcher.workers_alive = [worker(*ALL_QUEUES)]  # type: ignore[misc]
+    body, components = health_of(client)
+    assert components["rag-service"]["status"] == "healthy"
+    assert body["services"]["celery"] == "healthy"
+
+
+def test_broker_that_is_down_is_told(client: TestClient, engine: Engine) -> None:
+    engine.dispatcher.broker_failure = UpstreamError("the broker does not answer")  # type: ignore[attr-defined]
+    body, components = health_of(client)
+    assert components["redis"]["status"] == "unhealthy"
+    assert body["services"]["redis"] == "unhealthy"
+    assert body["status"] == "degraded"
+
+
+def test_liveness_root_and_info(client: TestClient, engine: Engine) -> None:
+    assert assert_ok(client.get("/health/liveness")) == {"status": "alive"}
+    assert assert_ok(client.get("/")) == {"message": "Hello, World!"}
+    info = assert_ok(client.get("/info"))
+    assert info["data_directory"] == str(engine.settings.data_dir)
+    assert info["version"]

@@ -1,0 +1,240 @@
+"""What every retrieval strategy promises, under each of its names."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag.embedders.hash import HashEmbedder
+from rag.errors import EmbeddingError, InvalidInputError, UnknownComponentError, UpstreamError
+from rag.filters import parse_filter
+from rag.retrievers import retrievers
+from rag.retrievers.base import Query, Retrieval
+from rag.stores import stores
+from rag.stores.base import Store, StoreIdentity
+from rag.types import Record
+from tests.fixtures import chroma
+
+chroma_process = chroma.chroma_process
+
+DIMENSION = 64
+REQUIRED: dict[str, dict[str, Any]] = {
+    "CrossEncoderRerankedStrategy": {"model_name": "reranker"},
+    "MultiTurnRAGStrategy": {"model_name": "chat"},
+}
+TOPICS = ("wing lift", "boundary layer", "heat transfer", "shock wave", "propeller slipstream", "panel flutter")
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *((name, REQUIRED.get(name, {})) for name in retrievers.names),
+    *(("MultiQueryStrategy", {"aggregation_method": each}) for each in ("max", "mean", "reciprocal_rank")),
+    ("RerankedStrategy", {"normalize_scores": False}),
+    ("HybridRetriever", {"fusion": "rank"}),
+    ("HybridUniversalStrategy", {"dense_weight": 0.4, "sparse_weight": 0.6}),
+    *(
+        ("HybridUniversalStrategy", {"combination_method": method, "normalize_scores": stretch, "strategies": [
+            {"type": "basic", "weight": 0.6}, {"type": "BM25Retriever", "weight": 0.4}, {"type": "reranked"}]})
+        for method in ("weighted_average", "rank_fusion", "score_fusion") for stretch in (True, False)
+    ),
+]  # fmt: skip
+
+
+def record(number: int) -> Record:
+    topic = TOPICS[number % len(TOPICS)]
+    text = f"{topic} measured in experiment {number} with code ZX-{number}-Q"
+    file_key = f"set/{number // 10}"
+    vector = EMBEDDER.embed_documents([text])[0]
+    metadata = {"number": number, "topic": topic, "filename": f"{file_key}.txt", "date": f"20{10 + number % 14}-01-01"}
+    return Record(f"{number:04d}", text, vector, file_key, "g1", metadata)
+
+
+EMBEDDER = HashEmbedder(HashEmbedder.Options(dimension=DIMENSION))
+IDENTITY = StoreIdentity("org", "retrieval", "papers", EMBEDDER.model_id, DIMENSION)
+
+
+@pytest.fixture(
+    scope="module",
+    params=["memory", pytest.param("chroma", marks=[pytest.mark.chroma, pytest.mark.xdist_group("chroma")])],
+)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    url = request.getfixturevalue("chroma_process").url if request.param == "chroma" else ""
+    name = "ChromaStore" if url else "MemoryStore"
+    data_dir: Path = tmp_path_factory.mktemp("data")
+    built = stores.build(name, {}, identity=IDENTITY, url=url, data_dir=data_dir)
+    built.upsert([record(number) for number in range(120)])
+    yield built
+    built.close()
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda each: f"{each[0]}-{list(each[1].values())[:2]}")
+def make_retriever(request: pytest.FixtureRequest, store: Store):
+    name, config = request.param
+
+    def make(**more: Any):
+        return retrievers.build(name, {**config, **more}, embedder=EMBEDDER, store=store)
+
+    return make
+
+
+def check(found: Retrieval) -> None:
+    scores = [hit.score for hit in found.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert len({hit.id for hit in found.hits}) == len(scores)
+
+
+def test_hits_are_in_order_with_scores_in_range_and_as_many_as_wanted(make_retriever) -> None:
+    for top_k in (1, 5, 40):
+        found = make_retriever().retrieve(Query("what was measured about the boundary layer?", top_k=top_k))
+        check(found)
+        assert len(found.hits) == top_k
+    assert found.hits[0].metadata["topic"] == "boundary layer"
+    assert all(hit.scores for hit in found.hits)
+
+
+def test_the_same_question_has_the_same_answer(make_retriever) -> None:
+    query = Query("heat transfer experiment", top_k=8)
+    first, second = make_retriever().retrieve(query), make_retriever().retrieve(query)
+    assert [(hit.id, hit.score) for hit in first.hits] == [(hit.id, hit.score) for hit in second.hits]
+
+
+def test_without_a_number_the_strategy_has_its_own(make_retriever) -> None:
+    assert len(make_retriever().retrieve(Query("shock wave experiment")).hits) == 10
+
+
+def test_filters_are_applied_before_the_number(make_retriever) -> None:
+    where = parse_filter({"number": {"$gte": 90}, "topic": ["wing lift", "panel flutter"]})
+    found = make_retriever().retrieve(Query("boundary layer experiment", top_k=10, where=where))
+    assert len(found.hits) == 10
+    assert all(where.matches(hit.metadata) for hit in found.hits)
+
+
+def test_a_threshold_cuts_after_scoring(make_retriever) -> None:
+    everything = make_retriever().retrieve(Query("propeller slipstream experiment", top_k=30)).hits
+    threshold = everything[9].score
+    found = make_retriever().retrieve(Query("propeller slipstream experiment", top_k=30, score_threshold=threshold))
+    assert [hit.id for hit in found.hits] == [hit.id for hit in everything if hit.score >= threshold]
+    assert make_retriever().retrieve(Query("propeller", top_k=30, score_threshold=1.0)).hits == ()
+
+
+def test_a_better_match_has_a_higher_score_whatever_the_question(make_retriever) -> None:
+    """Scores are comparable between questions: fusing does not make the best of a bad lot a 1."""
+    good = make_retriever().retrieve(Query("panel flutter measured in experiment 5 with code ZX-5-Q", top_k=1))
+    bad = make_retriever().retrieve(Query("completely unrelated cookery with experiment", top_k=1))
+    assert good.hits[0].score > bad.hits[0].score + 0.1
+
+
+def test_an_empty_database_gives_nothing(make_retriever, request: pytest.FixtureRequest) -> None:
+    empty = stores.build("MemoryStore", {}, identity=IDENTITY)
+    name, config = request.node.callspec.params["make_retriever"]
+    assert retrievers.build(name, config, embedder=EMBEDDER, store=empty).retrieve(Query("anything")).hits == ()
+
+
+def test_an_unknown_option_is_an_error(make_retriever, request: pytest.FixtureRequest) -> None:
+    name, _ = request.node.callspec.params["make_retriever"]
+    if name in ("GraphRetriever", "ElasticRetriever"):
+        assert make_retriever(no_such_option=1).retrieve(Query("wing", top_k=1)).hits
+    else:
+        with pytest.raises(InvalidInputError, match="no_such_option"):
+            make_retriever(no_such_option=1)
+
+
+def test_every_option_is_described(make_retriever, request: pytest.FixtureRequest) -> None:
+    name, _ = request.node.callspec.params["make_retriever"]
+    options = retrievers.load(name).Options  # type: ignore[attr-defined]
+    assert all(field.description or name == "MultiTurnRAGStrategy" for field in options.model_fields.values())
+    assert "embedder" in inspect.signature(retrievers.load(name)).parameters
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(UnknownComponentError, match=r"BasicSimilarityStrategy.*hybrid.*mmr"):
+        retrievers.build("NoSuchStrategy", {})
+
+
+def built(store: Store, name: str, **config: Any):
+    return retrievers.build(name, config, embedder=EMBEDDER, store=store)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "word"),
+    [
+        ("CrossEncoderRerankedStrategy", {"model_name": "my-reranker"}, "my-reranker"),
+        ("MultiTurnRAGStrategy", {"model_name": "my-model"}, "my-model"),
+        ("GraphRetriever", {}, "graph database"),
+        ("ElasticRetriever", {"index": "x"}, "Elasticsearch"),
+    ],
+)
+def test_what_cannot_be_done_is_said(store: Store, name: str, config: dict[str, Any], word: str) -> None:
+    found = built(store, name, **config).retrieve(Query("wing lift", top_k=3))
+    assert word in " ".join(found.notes)
+    assert [hit.id for hit in found.hits] == [
+        hit.id for hit in built(store, "vector").retrieve(Query("wing lift", top_k=3)).hits
+    ]
+
+
+@pytest.mark.parametrize("name", ["hybrid", "bm25"])
+def test_an_exact_identifier_is_found_first(store: Store, name: str) -> None:
+    assert built(store, name).retrieve(Query("ZX-77-Q", top_k=3)).hits[0].id == "0077"
+
+
+def test_alpha_moves_between_vectors_and_words(store: Store) -> None:
+    question = "experiment about the boundary layer ZX-77-Q"
+    for alpha, name in ((1.0, "vector"), (0.0, "bm25")):
+        expected = built(store, name).retrieve(Query(question, top_k=5)).hits
+        found = built(store, "hybrid").retrieve(Query(question, top_k=5, hybrid_alpha=alpha)).hits
+        assert found[0].id == expected[0].id
+        configured = built(store, "hybrid", alpha=alpha).retrieve(Query(question, top_k=5)).hits
+        assert [(hit.id, hit.score) for hit in configured] == [(hit.id, hit.score) for hit in found]
+
+
+class BrokenEmbedder(HashEmbedder):
+    def embed_query(self, text: str) -> np.ndarray:
+        raise EmbeddingError("the model server is down")
+
+
+def test_hybrid_answers_by_words_when_vectors_fail_and_says_so(store: Store) -> None:
+    broken = BrokenEmbedder(HashEmbedder.Options(dimension=DIMENSION))
+    hybrid = retrievers.build("hybrid", {}, embedder=broken, store=store)
+    found = hybrid.retrieve(Query("ZX-77-Q", top_k=3))
+    check(found)
+    assert found.hits[0].id == "0077"
+    assert "the model server is down" in found.notes[0]
+    with pytest.raises(UpstreamError):
+        hybrid.retrieve(Query("nothingmatches", top_k=3))
+
+
+def test_configured_filters_give_way_to_those_of_the_request(store: Store) -> None:
+    retriever = built(
+        store, "MetadataFilteredStrategy", filters={"topic": "wing lift"}, default_filters={"number": {"$lt": 60}}
+    )
+    found = retriever.retrieve(Query("experiment", top_k=50)).hits
+    assert {hit.metadata["topic"] for hit in found} == {"wing lift"}
+    assert len(found) == 10
+    other = retriever.retrieve(Query("experiment", top_k=50, where=parse_filter({"topic": "panel flutter"}))).hits
+    assert {hit.metadata["topic"] for hit in other} == {"panel flutter"}
+    with pytest.raises(InvalidInputError, match="regex"):
+        built(store, "MetadataFilteredStrategy", filters={"topic": {"$regex": ".*"}})
+
+
+def test_mmr_takes_fewer_look_alikes_than_plain_search(store: Store) -> None:
+    query = Query("wing lift measured and heat transfer measured in experiment", top_k=8)
+    plain = {hit.metadata["topic"] for hit in built(store, "vector").retrieve(query).hits}
+    diverse = {hit.metadata["topic"] for hit in built(store, "mmr", relevance_weight=0.3).retrieve(query).hits}
+    assert len(diverse) > len(plain)
+    assert built(store, "mmr").retrieve(query).hits[0].id == built(store, "vector").retrieve(query).hits[0].id
+
+
+def test_newer_chunks_come_first_when_recency_is_all_that_counts(store: Store) -> None:
+    factors = {"similarity_weight": 0, "recency_weight": 1, "length_weight": 0, "metadata_weight": 0}
+    found = built(store, "RerankedStrategy", rerank_factors=factors).retrieve(Query("experiment", top_k=30)).hits
+    dates = [str(hit.metadata["date"]) for hit in found]
+    assert dates == sorted(dates, reverse=True)
+
+
+def test_both_names_of_the_threshold_work(store: Store) -> None:
+    everything = built(store, "vector", top_k=50).retrieve(Query("wing lift")).hits
+    least = everything[20].score
+    for option in ("score_threshold", "similarity_threshold"):
+        found = built(store, "vector", top_k=50, **{option: least}).retrieve(Query("wing lift")).hits
+        assert len(found) == 21

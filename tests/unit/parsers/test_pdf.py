@@ -1,0 +1,112 @@
+"""What the PDF parser says of files that are protected, damaged, scanned or too large."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
+from rag.parsers import parsers
+from rag.parsers.base import ParseLimits
+from rag.parsers.detect import probe_file
+from rag.parsers.pdf_text import HYPHEN_MARK, join_hyphenated, tidy
+from rag.types import Document
+from tests.fixtures import make_files as make
+
+
+def read(path: Path, limits: ParseLimits | None = None, **options: object) -> Document:
+    return parsers.build("PDFParser", options).parse(probe_file(path, path.name), limits or ParseLimits())
+
+
+def test_user_password_is_required(tmp_path: Path) -> None:
+    with pytest.raises(EncryptedFileError, match=r"'a\.pdf': password required"):
+        read(make.encrypted_pdf_file(tmp_path / "a.pdf", ["secret"]))
+
+
+def test_truncated_file_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match="ends before its end mark"):
+        read(make.truncated_pdf_file(tmp_path / "a.pdf", ["x"] * 5))
+
+
+def test_garbage_behind_a_pdf_head_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF-1.7\n" + bytes(range(256)) * 20 + b"%%EOF")
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        read(path)
+
+
+def test_scanned_file_asks_for_ocr(tmp_path: Path) -> None:
+    with pytest.raises(NoTextError, match=r"2 pages are images .*OCR"):
+        read(make.image_only_pdf_file(tmp_path / "a.pdf", 2))
+
+
+def test_blank_file_is_not_called_a_scan(tmp_path: Path) -> None:
+    with pytest.raises(NoTextError, match="has no text: its 1 page is blank"):
+        read(make.pdf_file(tmp_path / "a.pdf", [""]))
+
+
+def test_scanned_pages_among_others_are_warned_of(tmp_path: Path) -> None:
+    document = read(make.mixed_pdf_file(tmp_path / "a.pdf", ["one", None, "three", None]))
+    assert document.empty_pages == (2, 4)
+    assert document.page_count == 4
+    assert document.warnings == (
+        "Pages 2, 4 of 4 without a text layer (scanned or blank): not searchable without OCR.",
+    )
+    assert [(span.page, document.text[span.start : span.end]) for span in document.pages] == [
+        (1, "one"), (2, ""), (3, "three"), (4, ""),
+    ]  # fmt: skip
+
+
+def test_too_many_pages_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LimitExceededError, match=r"3 pages, more than 2 \(LF_MAX_PAGES\)"):
+        read(make.pdf_file(tmp_path / "a.pdf", ["x"] * 3), ParseLimits(max_pages=2))
+
+
+def test_progress_counts_pages(tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    path = make.pdf_file(tmp_path / "a.pdf", ["x"] * 25)
+    parsers.build("PDFParser", {}).parse(
+        probe_file(path, "a.pdf"), ParseLimits(), lambda done, total: told.append((done, total))
+    )
+    assert told == [(10, 25), (20, 25), (25, 25)]
+
+
+def test_many_pages_are_read_quickly(tmp_path: Path) -> None:
+    """Far below what is usual, so that a busy machine passes."""
+    path = make.pdf_file(tmp_path / "a.pdf", [f"Page number {number}\n" * 20 for number in range(200)])
+    begin = time.process_time()
+    document = read(path)
+    assert time.process_time() - begin < 2.0
+    assert all(f"Page number {span.page - 1}\n" in document.text[span.start : span.end] for span in document.pages)
+
+
+@pytest.mark.parametrize(
+    ("broken", "elsewhere", "expected"),
+    [
+        (("infor", "mation"), "information", "information"),
+        (("infor", "mation"), "", "information"),
+        (("well", "known"), "well-known", "well-known"),
+        (("staff", "and"), "the staff and others", "staff-and"),
+        (("pre", "Roman"), "", "pre-Roman"),
+        (("covid", "19"), "", "covid-19"),
+        (("product", "contacting"), "any product", "product-contacting"),
+        (("employ", "ment"), "to employ", "employment"),
+        (("https://a.example/final", "rule"), "", "https://a.example/final-rule"),
+    ],
+)
+def test_hyphen_at_a_line_end_is_judged_by_the_document(broken: tuple[str, str], elsewhere: str, expected: str) -> None:
+    pages = [f"the {HYPHEN_MARK.join(broken)} here", elsewhere]
+    assert join_hyphenated(pages)[0] == f"the {expected} here"
+
+
+def test_hyphen_beside_no_word_stays_a_hyphen() -> None:
+    assert join_hyphenated([f"( {HYPHEN_MARK} )"]) == ["( - )"]
+
+
+def test_line_ends_are_trimmed_and_symbol_bullets_named() -> None:
+    assert tidy("one  \n\uf0b7 two\t\n\nsoft\xadware ") == "one\n• two\n\nsoftware"
+
+
+def test_text_can_be_left_as_it_is(tmp_path: Path) -> None:
+    path = make.pdf_file(tmp_path / "a.pdf", ["x"], title="T")
+    assert read(path, clean_text=False, extract_metadata=False).metadata == {}
