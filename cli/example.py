@@ -30,6 +30,13 @@ class Example:
     question: str | None
     datasets: tuple[ExampleDataset, ...]
 
+    @property
+    def model(self) -> str:
+        """The name of the model that answers when a request names none."""
+        runtime = self.config.get("runtime") or {}
+        models = runtime.get("models") or [{}]
+        return str(runtime.get("default_model") or models[0].get("name") or "default")
+
 
 def read_example(settings: Settings, name: str) -> Example:
     """Raises QuickstartError: no such example (names those there are), or one of its files cannot be read."""

@@ -116,7 +116,7 @@ def _print_next_steps(console: Console, settings: Settings, url: str, example: E
         "from openai import OpenAI",
         f'client = OpenAI(base_url="{endpoint}", api_key={key})',
         f'messages = [{{"role": "user", "content": "{question}"}}]',
-        'answer = client.chat.completions.create(model="default", messages=messages)',
+        f'answer = client.chat.completions.create(model="{example.model}", messages=messages)',
         "print(answer.choices[0].message.content)",
     )
     for line in lines:

@@ -97,6 +97,18 @@ class Assembly:
         values = choose_options(llms, model.provider, raw).values
         return self._kept(("llm", model.provider, _frozen(values)), lambda: llms.build(model.provider, values))
 
+    def warm_up(self) -> None:
+        """Load the model that most projects use; every embedder of the process that names it shares it.
+
+        Raises:
+            RagError: it is not on this machine and cannot be had. Nothing else depends on this call.
+        """
+        if self._settings.warm_model:
+            strategy = EmbeddingStrategy(
+                name="warm", type="SentenceTransformerEmbedder", config={"model": self._settings.warm_model}
+            )
+            embedders.build(strategy.type, self._embedder_options(strategy)).embed_query("warm up")
+
     async def aclose(self) -> None:
         """Release clients, models and connections."""
         with self._lock:

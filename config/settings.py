@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     embed_threads: int = Field(8, ge=1, le=64, description="Files that one embed worker has in hand at once.")
     embed_device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     embed_precision: str = Field("auto", description="auto, fp32, bf16 or fp16; auto chooses from the hardware.")
+    warm_model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="Embedding model that is loaded at start, so that the first query need not wait; empty: none.",
+    )
     query_deadline_s: float = Field(30.0, gt=0, description="Seconds a query may take before it is answered with 503.")
 
     max_upload_bytes: int = Field(2_000_000_000, gt=0, description="Largest file an upload may carry (413 above).")
@@ -84,7 +88,9 @@ class Settings(BaseSettings):
     max_uncompressed_bytes: int = Field(
         1_000_000_000, gt=0, description="Most bytes an archive format (docx, xlsx) may unpack to."
     )
-    max_compression_ratio: float = Field(200.0, gt=1, description="Most times an archive format may grow when unpacked.")
+    max_compression_ratio: float = Field(
+        200.0, gt=1, description="Most times an archive format may grow when unpacked."
+    )
     max_archive_entries: int = Field(20_000, gt=0, description="Most entries an archive format may have.")
     parse_timeout_s: float = Field(600.0, gt=0, description="Seconds one file may take to parse before it is given up.")
     parse_memory_mb: int = Field(2048, ge=256, description="Resident memory at which a parse process is recycled.")
@@ -103,6 +109,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LF_HF_TOKEN", "HF_TOKEN", "HUGGINGFACE_TOKEN"),
         description="Token for model downloads from the Hugging Face hub.",
     )
+
+    @field_validator("api_key", "hf_token", "redis_url", "broker_url", "chroma_url", "database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        """Compose files and shells pass on variables that nobody set as empty text."""
+        return None if value == "" else value
 
     @field_validator("ollama_host")
     @classmethod

@@ -68,7 +68,7 @@ def parse_filter(raw: Mapping[str, Any] | None) -> Filter:
 
 
 def _conditions(key: str, value: Any) -> list[Condition]:
-    if not key or key.startswith(("_", "$")):
+    if not key or key.startswith(("_", "$")) or not _is_unicode(key):
         raise InvalidInputError(f"filter key {key!r} is not a metadata key; expected a name such as 'filename'")
     if isinstance(value, Mapping):
         return [_operator_condition(key, name, operand) for name, operand in value.items()]
@@ -95,7 +95,19 @@ def _scalars(key: str, values: Sequence[Any]) -> tuple[Scalar, ...]:
     for value in values:
         if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not isfinite(value)):
             raise InvalidInputError(f"filter '{key}': {value!r} is not text, a number or true/false")
+        if isinstance(value, str) and not _is_unicode(value):
+            raise InvalidInputError(
+                f"filter '{key}': {value!r} holds half of a surrogate pair and is not valid Unicode"
+            )
     return tuple(values)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_number(value: Any) -> bool:

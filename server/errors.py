@@ -112,11 +112,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = http.HTTPStatus(error.status_code).phrase
     code = HTTP_CODES.get(error.status_code, phrase.replace(" ", ""))
-    message = str(error.detail or phrase)
+    message = str(error.detail)
     if message == phrase:  # the framework's own words: say what was asked for
         message = f"{phrase}: {request.method} {_shortened(request.url.path)}"
-    detail = None if isinstance(error.detail, str) else error.detail
-    return error_response(error.status_code, code, message, detail=detail, headers=error.headers)
+    return error_response(error.status_code, code, message, headers=error.headers)
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:

@@ -84,7 +84,7 @@ class ApiKey:
         await error_response(401, "Unauthorized", message)(scope, receive, send)
 
     def _is_open(self, scope: Scope) -> bool:
-        path = scope["path"]
+        path: str = scope["path"]
         return scope["method"] == "OPTIONS" or path == "/health" or path.startswith("/health/")
 
     def _is_right(self, headers: Headers) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import uuid
 from dataclasses import dataclass
 
@@ -63,9 +64,11 @@ class RuntimeHolder:
         self._app = app
         self._runtime: Runtime | None = None
         self._pid = 0
+        self._lock = threading.Lock()
 
     def get(self) -> Runtime:
-        if self._runtime is None or self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._runtime = open_runtime(self._settings, self._app)
-        return self._runtime
+        with self._lock:
+            if self._runtime is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._runtime = open_runtime(self._settings, self._app)
+            return self._runtime

@@ -13,8 +13,10 @@ class Embedder(Protocol):
     not finite, or of the wrong length: such a vector never leaves an embedder.
     """
 
-    model_id: str
-    """Identifies what the vectors mean: two embedders with equal ids give comparable vectors."""
+    @property
+    def model_id(self) -> str:
+        """Identifies what the vectors mean: two embedders with equal ids give comparable vectors."""
+        ...
 
     @property
     def dimension(self) -> int: ...

@@ -1,136 +1,211 @@
-"""Joins the texts of concurrent callers into common forward passes."""
+"""Puts the texts of several callers into one forward pass."""
 
-import queue
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from rag.chunkers.base import TokenCounter
 from rag.embedders.base import Embedder
+from rag.embedders.encoders import batches_by_length
 from rag.errors import EmbeddingError, UpstreamError
 from rag.types import Matrix, Vector
 
-KEPT_QUERIES = 512
+_BATCHES_PER_ROUND = 8
+_MAX_TEXTS_PER_BATCH = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    texts: list[str]
-    is_query: bool
-    result: "Future[Matrix]" = field(default_factory=Future)
+@dataclass(slots=True, eq=False)
+class _Query:
+    text: str
+    result: Future[Vector] = field(default_factory=Future)
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One caller's documents; `result` is set when the last row is there, or at the first error."""
+
+    rows: list[Vector | None]
+    missing_count: int
+    result: Future[Matrix] = field(default_factory=Future)
+
+    def put(self, position: int, row: Vector) -> None:
+        self.rows[position] = row
+        self.missing_count -= 1
+        if self.missing_count == 0 and not self.result.done():
+            self.result.set_result(np.stack([row for row in self.rows if row is not None]))
+
+    def fail(self, error: Exception) -> None:
+        if not self.result.done():
+            self.result.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class _Text:
+    text: str
+    token_count: int
+    call: _Call
+    position: int
 
 
 class BatchingEmbedder:
-    """An embedder for many threads: one thread runs the model on whatever has come together meanwhile.
+    """An Embedder around another one, whose model one thread runs.
 
-    Nobody waits for company: a lone call runs at once, and what arrives while it runs is the next batch. An error
-    reaches only the callers whose texts caused it.
+    While the model is busy, what arrives waits and is then computed together: a lone call is never delayed.
+    Queries go before documents and wait for one batch at most. Equal queries are computed once, and the latest are
+    remembered. An error reaches only those callers whose texts were in what failed; a text that the embedder refuses
+    reaches only its own caller.
 
     Args:
-        max_batch_texts: texts of documents that one pass takes; the inner embedder sorts and cuts them by length.
+        max_batch_tokens: of documents in one batch.
+        max_wait_ms: when two callers wait already, how long to wait for more of them.
+        query_cache_size: query vectors that are remembered.
     """
 
-    def __init__(self, inner: Embedder, *, max_batch_texts: int = 256) -> None:
-        self._inner = inner
-        self._max_batch_texts = max_batch_texts
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._recent: OrderedDict[str, Vector] = OrderedDict()
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="embedder", daemon=True)
+    def __init__(
+        self, inner: Embedder, *, max_batch_tokens: int = 16_384, max_wait_ms: float = 0.0, query_cache_size: int = 1024
+    ) -> None:
+        self.inner = inner
+        self.model_id = inner.model_id
+        self._max_batch_tokens = max_batch_tokens
+        self._max_wait_s = max_wait_ms / 1000
+        self._cache: OrderedDict[str, Vector] = OrderedDict()
+        self._cache_size = query_cache_size
+        self._changed = threading.Condition()
+        self._queries: dict[str, _Query] = {}
+        self._texts: deque[_Text] = deque()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._work, name="embed-batches", daemon=True)
         self._thread.start()
 
     @property
-    def model_id(self) -> str:
-        return self._inner.model_id
-
-    @property
     def dimension(self) -> int:
-        return self._inner.dimension
+        return self.inner.dimension
 
     @property
     def token_counter(self) -> TokenCounter:
-        return self._inner.token_counter
+        return self.inner.token_counter
 
     def embed_documents(self, texts: list[str]) -> Matrix:
         if not texts:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        return self._submit(_Job(texts, is_query=False))
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        counts = self.token_counter.count_batch(texts)
+        call = _Call([None] * len(texts), len(texts))
+        items = [_Text(text, counts[position], call, position) for position, text in enumerate(texts)]
+        with self._changed:
+            self._refuse_if_closing()
+            self._texts.extend(items)
+            self._changed.notify_all()
+        return call.result.result()
 
     def embed_query(self, text: str) -> Vector:
-        with self._lock:
-            if text in self._recent:
-                self._recent.move_to_end(text)
-                return self._recent[text]
-        vector: Vector = self._submit(_Job([text], is_query=True))[0]
-        with self._lock:
-            self._recent[text] = vector
-            while len(self._recent) > KEPT_QUERIES:
-                self._recent.popitem(last=False)
-        return vector
+        with self._changed:
+            if text in self._cache:
+                self._cache.move_to_end(text)
+                return self._cache[text].copy()
+            self._refuse_if_closing()
+            query = self._queries.setdefault(text, _Query(text))
+            self._changed.notify_all()
+        return query.result.result().copy()
 
     def close(self) -> None:
-        """Finish what was handed in, then stop; later calls are refused."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            self._jobs.put(None)
+        """Finish what has been asked for, then close the inner embedder."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
         self._thread.join()
-        self._inner.close()
+        self.inner.close()
 
-    def _submit(self, job: _Job) -> Matrix:
-        with self._lock:
-            if self._is_closed:
-                raise UpstreamError("the embedder is closed: the process is shutting down")
-            self._jobs.put(job)
-        return job.result.result()
+    def _refuse_if_closing(self) -> None:
+        if self._is_closing:
+            raise UpstreamError("the embedder has been closed")
 
-    def _run(self) -> None:
-        is_open = True
-        while is_open:
-            batch, is_open = self._next_batch()
-            queries = [job for job in batch if job.is_query]
-            documents = [job for job in batch if not job.is_query]
-            for job in queries:
-                self._embed_query(job)
-            if documents:
-                self._embed_documents(documents)
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queries or self._texts or self._is_closing)
+                if not self._queries and not self._texts:
+                    return
+                if self._max_wait_s and len(self._queries) > 1:
+                    self._changed.wait(self._max_wait_s)
+            self._answer_queries()
+            for batch in self._next_round():
+                self._embed(batch)
+                self._answer_queries()
 
-    def _next_batch(self) -> tuple[list[_Job], bool]:
-        """What waits now, at least one job; False once the embedder is to stop."""
-        batch: list[_Job] = []
-        while sum(len(job.texts) for job in batch) < self._max_batch_texts:
-            try:
-                job = self._jobs.get(block=not batch)
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, False
-            batch.append(job)
-        return batch, True
+    def _next_round(self) -> list[list[_Text]]:
+        """Take the oldest texts, enough for a few batches, so that sorting by length starves nobody."""
+        taken: list[_Text] = []
+        token_count = 0
+        with self._changed:
+            while self._texts and token_count < self._max_batch_tokens * _BATCHES_PER_ROUND:
+                taken.append(self._texts.popleft())
+                token_count += taken[-1].token_count
+        groups = batches_by_length(
+            [item.token_count for item in taken],
+            max_batch_tokens=self._max_batch_tokens,
+            max_batch_texts=_MAX_TEXTS_PER_BATCH,
+        )
+        return [[taken[position] for position in group] for group in groups]
 
-    def _embed_query(self, job: _Job) -> None:
-        try:
-            job.result.set_result(self._inner.embed_query(job.texts[0])[None, :])
-        except Exception as error:  # noqa: BLE001  # handed to the caller, who raises it
-            job.result.set_exception(error)
-
-    def _embed_documents(self, jobs: list[_Job]) -> None:
-        try:
-            vectors = self._inner.embed_documents([text for job in jobs for text in job.texts])
-        except Exception as error:  # noqa: BLE001  # handed to the callers, who raise it
-            if isinstance(error, EmbeddingError) and len(jobs) > 1:
-                for job in jobs:  # one caller's text is to blame: each gets its own answer
-                    self._embed_documents([job])
-                return
-            for job in jobs:
-                job.result.set_exception(error)
+    def _embed(self, batch: list[_Text]) -> None:
+        batch = [item for item in batch if not item.call.result.done()]
+        if not batch:
             return
-        start = 0
-        for job in jobs:
-            job.result.set_result(vectors[start : start + len(job.texts)])
-            start += len(job.texts)
+        try:
+            rows = self.inner.embed_documents([item.text for item in batch])
+        except EmbeddingError as error:
+            self._embed_apart(batch, error)
+        except Exception as error:  # noqa: BLE001  # it belongs to the callers, not to this thread
+            for item in batch:
+                item.call.fail(error)
+        else:
+            for item, row in zip(batch, rows, strict=True):
+                item.call.put(item.position, row)
+
+    def _embed_apart(self, batch: list[_Text], error: EmbeddingError) -> None:
+        """Find the text that was refused: only its caller gets the error."""
+        if len(batch) == 1:
+            batch[0].call.fail(error)
+            return
+        for item in batch:
+            self._embed([item])
+
+    def _answer_queries(self) -> None:
+        with self._changed:
+            waiting, self._queries = list(self._queries.values()), {}
+        if not waiting:
+            return
+        try:
+            rows = self._query_vectors([query.text for query in waiting])
+        except Exception as error:  # noqa: BLE001  # it belongs to the callers, not to this thread
+            self._fail_queries(waiting, error)
+            return
+        with self._changed:
+            for query, row in zip(waiting, rows, strict=True):
+                self._cache[query.text] = row.copy()
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+        for query, row in zip(waiting, rows, strict=True):
+            query.result.set_result(row)
+
+    def _query_vectors(self, texts: list[str]) -> Sequence[Vector]:
+        together: Callable[[list[str]], Any] | None = getattr(self.inner, "embed_queries", None)
+        if together is not None:
+            return list(together(texts))
+        return [self.inner.embed_query(text) for text in texts]
+
+    def _fail_queries(self, waiting: list[_Query], error: Exception) -> None:
+        if len(waiting) == 1 or not isinstance(error, EmbeddingError):
+            for query in waiting:
+                query.result.set_exception(error)
+            return
+        for query in waiting:
+            try:
+                query.result.set_result(self.inner.embed_query(query.text))
+            except Exception as own_error:  # noqa: BLE001  # it belongs to the caller, not to this thread
+                query.result.set_exception(own_error)

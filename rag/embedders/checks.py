@@ -9,7 +9,10 @@ from rag.types import Matrix, Vector
 
 
 def checked(
-    vectors: Matrix | Sequence[Vector] | Sequence[Sequence[float]], expected_dimension: int | None, *, expected_count: int | None = None
+    vectors: Matrix | Sequence[Vector] | Sequence[Sequence[float]],
+    expected_dimension: int | None,
+    *,
+    expected_count: int | None = None,
 ) -> Matrix:
     """Return `vectors` as float32 rows of unit length.
 

@@ -10,15 +10,18 @@ class Encoder(Protocol):
     """A loaded model. `encode` may be called from several threads."""
 
     dimension: int
-    pad_id: int
+    parallel_count: int
+    """How many batches are computed at the same time."""
 
-    def encode(self, batch: Sequence[Sequence[int]]) -> Matrix:
-        """One forward pass; rows in the order of `batch`, not yet of unit length."""
+    def encode(self, batches: Sequence[Sequence[Sequence[int]]]) -> Iterator[Matrix]:
+        """One matrix for each batch of token ids, in order; rows are not yet of unit length."""
         ...
 
 
 class SentenceTransformerEncoder:
     """Runs whatever modules a sentence-transformers folder names."""
+
+    parallel_count = 1
 
     def __init__(self, folder: str, device: str, precision: str) -> None:
         import torch
@@ -34,14 +37,17 @@ class SentenceTransformerEncoder:
         )
         self._model.eval()
         self.device = device
-        self.pad_id = getattr(self._model.tokenizer, "pad_token_id", None) or 0
+        self._pad_id = getattr(self._model.tokenizer, "pad_token_id", None) or 0
         self.dimension = int(self._model.get_embedding_dimension() or 0)
 
-    def encode(self, batch: Sequence[Sequence[int]]) -> Matrix:
+    def encode(self, batches: Sequence[Sequence[Sequence[int]]]) -> Iterator[Matrix]:
+        return map(self._forward, batches)
+
+    def _forward(self, batch: Sequence[Sequence[int]]) -> Matrix:
         import torch
 
         width = max(len(ids) for ids in batch)
-        tokens = torch.full((len(batch), width), self.pad_id, dtype=torch.long)
+        tokens = torch.full((len(batch), width), self._pad_id, dtype=torch.long)
         mask = torch.zeros((len(batch), width), dtype=torch.long)
         for row, ids in enumerate(batch):
             tokens[row, : len(ids)] = torch.tensor(ids)

@@ -5,9 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import structlog
 from pydantic import AliasChoices, Field
 
 from rag.chunkers.base import TokenCounter
+from rag.embedders.bert_files import read_shape
 from rag.embedders.checks import checked, require_dimension
 from rag.embedders.encoders import Encoder, SentenceTransformerEncoder, batches_by_length
 from rag.embedders.hardware import Precision, choose_device, choose_precision
@@ -16,6 +18,9 @@ from rag.embedders.weights import DEFAULT_MODEL, ModelFiles, locate, token_count
 from rag.errors import EmbeddingError
 from rag.types import Matrix, Vector
 
+log = structlog.get_logger(__name__)
+
+_SMALLEST_SHARE_TOKENS = 48  # below, splitting a batch between cores costs more than it saves
 _load_lock = threading.Lock()
 
 
@@ -54,7 +59,7 @@ class SentenceTransformerEmbedder:
         self._counter = self.counter(options)
         self._tokenizer = _tokenizer(self._files)
         self._max_batch_texts = options.batch_size
-        self._max_batch_tokens = options.max_batch_tokens or (4096 if device == "cpu" else 65536)
+        self._max_batch_tokens = options.max_batch_tokens or (2048 if device == "cpu" else 65536)
 
     @staticmethod
     def counter(options: Options) -> TokenCounter:
@@ -81,12 +86,15 @@ class SentenceTransformerEmbedder:
 
     def embed_query(self, text: str) -> Vector:
         """Embed a question; what is above the window is cut off."""
-        ids = self._token_ids([self._files.query_prompt + text])[0]
-        if len(ids) > self._files.window:
-            # The last id is the closing special token of the models that have one.
-            ids = [*ids[: self._files.window - 1], ids[-1]]
-        vector: Vector = self._encode([ids])[0]
+        vector: Vector = self.embed_queries([text])[0]
         return vector
+
+    def embed_queries(self, texts: list[str]) -> Matrix:
+        """Embed the questions of several callers together."""
+        window = self._files.window
+        token_ids = self._token_ids([self._files.query_prompt + text for text in texts])
+        # The last id is the closing special token of the models that have one.
+        return self._encode([ids if len(ids) <= window else [*ids[: window - 1], ids[-1]] for ids in token_ids])
 
     def close(self) -> None:
         """Nothing to release: the model is shared by the process."""
@@ -97,10 +105,17 @@ class SentenceTransformerEmbedder:
     def _encode(self, token_ids: list[list[int]]) -> Matrix:
         vectors = np.empty((len(token_ids), self.dimension), dtype=np.float32)
         lengths = [len(ids) for ids in token_ids]
-        for positions in batches_by_length(
-            lengths, max_batch_tokens=self._max_batch_tokens, max_batch_texts=self._max_batch_texts
-        ):
-            vectors[positions] = self._encoder.encode([token_ids[position] for position in positions])
+        fair_share = max(_SMALLEST_SHARE_TOKENS, -(-sum(lengths) // self._encoder.parallel_count))
+        batches = list(
+            batches_by_length(
+                lengths,
+                max_batch_tokens=min(self._max_batch_tokens, fair_share),
+                max_batch_texts=self._max_batch_texts,
+            )
+        )
+        results = self._encoder.encode([[token_ids[position] for position in batch] for batch in batches])
+        for positions, rows in zip(batches, results, strict=True):
+            vectors[positions] = rows
         return checked(vectors, self.dimension)
 
 
@@ -111,6 +126,14 @@ def _valid(text: str) -> str:
 
 @lru_cache(maxsize=8)
 def _load(files: ModelFiles, device: str, precision: str) -> Encoder:
+    shape = read_shape(files.folder)
+    if shape is not None and device == "cpu" and precision != "fp16":
+        from rag.embedders.bert import BertEncoder
+
+        try:
+            return BertEncoder(files.folder, shape, precision)
+        except (AttributeError, RuntimeError, EmbeddingError) as error:
+            log.warning("embedder.general_path", model=files.model_id, reason=str(error))
     return SentenceTransformerEncoder(str(files.folder), device, precision)
 
 

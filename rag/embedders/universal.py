@@ -3,6 +3,7 @@
 import threading
 import time
 
+import numpy as np
 from pydantic import AliasChoices, Field, SecretStr
 
 from rag.chunkers.base import TokenCounter
@@ -77,6 +78,12 @@ class UniversalEmbedder:
 
     def embed_query(self, text: str) -> Vector:
         return self._inner.embed_query(text)
+
+    def embed_queries(self, texts: list[str]) -> Matrix:
+        """Embed the questions of several callers together, where the model allows it."""
+        if isinstance(self._inner, SentenceTransformerEmbedder):
+            return self._inner.embed_queries(texts)
+        return np.stack([self._inner.embed_query(text) for text in texts])
 
     def close(self) -> None:
         self._inner.close()

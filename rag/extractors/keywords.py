@@ -8,9 +8,9 @@ from pydantic import AliasChoices, Field
 
 from rag.chunkers.sentences import sentence_spans
 from rag.extractors import keyword_methods
+from rag.extractors.options import ExtractorOptions
 from rag.extractors.per_document import PerDocument
 from rag.extractors.words import STOP_WORDS, content_words
-from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
 Method = Literal["rake", "yake", "tfidf", "textrank"]
@@ -18,7 +18,7 @@ Method = Literal["rake", "yake", "tfidf", "textrank"]
 _PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*+\n")
 
 
-class KeywordOptions(ComponentOptions):
+class KeywordOptions(ExtractorOptions):
     algorithm: Method = "rake"
     methods: tuple[Method, ...] = Field((), description="Several methods; replaces `algorithm`.")
     max_keywords: int = Field(10, ge=1, le=100, description="Keywords per method.")

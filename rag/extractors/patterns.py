@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from rag.errors import InvalidInputError
 from rag.extractors.named_patterns import NAMES, named_matches
-from rag.registry import ComponentOptions
+from rag.extractors.options import ExtractorOptions
 from rag.types import Document, Scalar
 
 PATTERN_TIMEOUT_S = 0.25
@@ -41,7 +41,7 @@ class _Match(Protocol):
 
 
 class PatternExtractor:
-    class Options(ComponentOptions):
+    class Options(ExtractorOptions):
         predefined_patterns: tuple[str, ...] = Field(
             (),
             validation_alias=AliasChoices("predefined_patterns", "patterns"),

@@ -6,8 +6,8 @@ from collections import Counter
 from pydantic import AliasChoices, Field
 
 from rag.chunkers.sentences import sentence_spans
+from rag.extractors.options import ExtractorOptions
 from rag.extractors.words import content_words, words
-from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
 WORDS_PER_MINUTE = 200
@@ -18,7 +18,7 @@ _DISAPPROVING = "bad poor fail failed failure worse worst risk danger loss error
 
 
 class ContentStatisticsExtractor:
-    class Options(ComponentOptions):
+    class Options(ExtractorOptions):
         include_readability: bool = Field(True, description="Flesch reading ease (English).")
         include_vocabulary: bool = Field(True, description="Distinct words and their share.")
         include_structure: bool = Field(True, description="Lines and paragraphs.")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
-from rag.registry import ComponentOptions
+from rag.extractors.options import ExtractorOptions
 from rag.types import Document, Scalar
 
 Table = list[list[str]]
@@ -18,7 +18,7 @@ _MAX_LINE_CHARS = 10_000
 
 
 class TableExtractor:
-    class Options(ComponentOptions):
+    class Options(ExtractorOptions):
         output_format: Literal["dict", "list", "csv", "markdown"] = Field("dict", description="dict and list are JSON.")
         extract_headers: bool = Field(
             True,

@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -31,11 +33,14 @@ CONTEXT_WEIGHT = 0.3
 """Credit for terms that stand elsewhere in the chunk: the subject is often named one sentence earlier."""
 EXACT_WEIGHT = 2.0
 """A number or an identifier of the question is seldom there by chance."""
+NUMBER_BONUS = 0.15
 RELATIVE_FLOOR = 0.6
 """A further quote must be at least this good, compared with the best one."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-_.'’][^\W_]+)*", re.UNICODE)
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
+_DIGIT = re.compile(r"\d")
+_NUMBER_WORDS = frozenset({"when", "many", "much", "year", "date", "percent", "number", "wann", "wieviel", "wieviele"})
 _STOP_TEXT = (
     "a about after all also an and any are as at be been before by can could did do does for from had has have he her "
     "his how i if in into is it its may me my no not of on or our shall she should so some such tell than that the "
@@ -54,6 +59,14 @@ class Quote:
     text: str
     number: int
     score: float
+
+
+class _Sentence(NamedTuple):
+    """A sentence, the number of its source, and the wanted terms that it holds."""
+
+    text: str
+    number: int
+    found: set[str]
 
 
 class ExtractiveLLM:
@@ -101,38 +114,49 @@ def best_sentences(question: str, hits: Sequence[Hit], max_sentences: int) -> li
     if not wanted:
         return []
     sentences = [
-        (number, text, frozenset(terms(text)))
+        _Sentence(text, number, wanted.keys() & set(terms(text)))
         for number, hit in enumerate(hits[:MAX_HITS], 1)
         for text in _sentences(hit.text)
     ]
-    weights = _weights(wanted, [found for _, _, found in sentences])
+    weights = _weights(wanted, sentences)
     total = sum(weights.values())
-    chunks = [frozenset(terms(hit.text)) & weights.keys() for hit in hits[:MAX_HITS]]
+    chunks: dict[int, set[str]] = {}
+    for sentence in sentences:
+        chunks.setdefault(sentence.number, set()).update(sentence.found)
+    number_bonus = NUMBER_BONUS if _asks_for_number(question) else 0.0
     quotes = []
-    for number, text, found in sentences:
-        own = found & weights.keys()
+    for text, number, own in sentences:
         if not own:
             continue
-        near = chunks[number - 1] - own
+        near = chunks[number] - own
         overlap = sum(weights[term] for term in own) + CONTEXT_WEIGHT * sum(weights[term] for term in near)
-        length_factor = 1.0 / (1.0 + 0.005 * max(0, len(found) - 25))
-        quotes.append(Quote(text, number, overlap / total * length_factor + HIT_WEIGHT * hits[number - 1].score))
+        score = overlap / total / (1.0 + max(0, len(text) - 200) / 2000) + HIT_WEIGHT * hits[number - 1].score
+        if number_bonus and _DIGIT.search(text):
+            score += number_bonus
+        quotes.append(Quote(text, number, score))
     quotes.sort(key=lambda quote: -quote.score)
     return _cut(quotes, max_sentences)
+
+
+def _asks_for_number(question: str) -> bool:
+    """Whether the question is after a date or an amount, which a sentence without digits seldom gives."""
+    return not _NUMBER_WORDS.isdisjoint(_WORD.findall(question.lower()))
 
 
 def terms(text: str) -> list[str]:
     """Words in lower case, without stop words and common endings; pairs of signs where words have no spaces."""
     found = []
-    for match in _WORD.finditer(text.lower()):
-        word = match.group()
-        if _IDEOGRAPHS.fullmatch(word):
+    for word in _WORD.findall(text.lower()):
+        if word in _STOP_WORDS:
+            continue
+        if not word.isascii() and _IDEOGRAPHS.fullmatch(word):
             found += [word[index : index + 2] for index in range(len(word) - 1)]
-        elif word not in _STOP_WORDS:
+        else:
             found.append(_stem(word))
     return found
 
 
+@lru_cache(maxsize=20_000)
 def _stem(word: str) -> str:
     if _is_exact(word):
         return word
@@ -148,9 +172,9 @@ def _is_exact(term: str) -> bool:
     return any(character.isdigit() for character in term) or "_" in term
 
 
-def _weights(wanted: Iterable[str], sentences: Sequence[frozenset[str]]) -> dict[str, float]:
+def _weights(wanted: Iterable[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
     """Rarity of each wanted term among the sentences; exact ones count more. Terms found nowhere keep theirs."""
-    counts = Counter(term for found in sentences for term in found)
+    counts = Counter(term for sentence in sentences for term in sentence.found)
     return {
         term: math.log(1 + (len(sentences) + 1) / (counts[term] + 0.5)) * (EXACT_WEIGHT if _is_exact(term) else 1.0)
         for term in wanted

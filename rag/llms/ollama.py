@@ -13,6 +13,7 @@ from rag.errors import BadRequestError, RagError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
 from rag.llms.ollama_wire import DEFAULT_NUM_CTX, ollama_format, ollama_messages, ollama_options, ollama_tools
 from rag.llms.options import ProviderOptions
+from rag.llms.prompted_tools import stream_prompted
 from rag.llms.thinking import ThinkSplitter
 
 DEFAULT_BASE_URL = "http://localhost:11434"
@@ -41,7 +42,12 @@ class OllamaLLM:
             headers={"authorization": f"Bearer {options.api_key or 'ollama'}"},
         )
 
-    async def stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
+    def stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
+        if self._options.tool_call_strategy == "prompt_based" and request.tools and request.tool_choice != "none":
+            return stream_prompted(self._stream, request)
+        return self._stream(request)
+
+    async def _stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
         reader = _Reader()
         with self._translated():
             parts = await self._open(request)

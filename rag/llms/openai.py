@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletionChunk
 from rag.errors import BadRequestError, RagError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
 from rag.llms.options import ProviderOptions
+from rag.llms.prompted_tools import stream_prompted
 from rag.llms.thinking import ThinkSplitter, generation_limit
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -42,7 +43,12 @@ class OpenAILLM:
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
         )
 
-    async def stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
+    def stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
+        if self._options.tool_call_strategy == "prompt_based" and request.tools and request.tool_choice != "none":
+            return stream_prompted(self._stream, request)
+        return self._stream(request)
+
+    async def _stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
         reader = _Reader()
         with self._translated():
             completions = cast("Any", self._client.chat.completions)
@@ -114,7 +120,7 @@ class OpenAILLM:
             raise UpstreamError(f"the LLM server at {self.url} sent a line that is not part of an answer") from error
 
     def _refused(self, error: openai.APIStatusError) -> RagError:
-        said = error.message.strip()[:500]
+        said = _said(error)
         if error.status_code in (400, 422):
             return BadRequestError(f"the LLM server at {self.url} refused the request for '{self.model}': {said}")
         remedy = {
@@ -152,6 +158,15 @@ class _Reader:
             return None
         content, thinking = self._splitter.flush()
         return Delta(content=content, thinking=thinking, finish_reason=self._finish_reason, usage=self._usage)
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """The server's own words, in whichever shape: `error` as text or object, `message`, `detail`."""
+    body: Any = error.body
+    if isinstance(body, Mapping):
+        body = body.get("message") or body.get("detail")
+    text = body if isinstance(body, str) and body.strip() else error.message
+    return text.strip()[:500]
 
 
 def _reasoning(delta: Any) -> str:

@@ -34,7 +34,7 @@ class HybridRetriever:
         fusion: Literal["weighted", "rank"] = Field(
             "weighted", description="Mean of min-max normalised scores, or reciprocal ranks."
         )
-        candidates: int = Field(100, ge=10, le=1000, description="Hits taken from each side.")
+        candidates: int = Field(50, ge=10, le=1000, description="Hits taken from each side.")
 
     def __init__(self, options: Options, *, embedder: Embedder, store: Store) -> None:
         self._options = options

@@ -80,6 +80,7 @@ def variants(text: str, number: int) -> list[str]:
     bare = _OPENING.sub("", question).strip(" ?!.")
     telling = " ".join(word for word in re.findall(r"[\w'’.-]+", question) if word.lower() not in STOP_WORDS)
     clauses = [clause.strip(" ?!.") for clause in _CLAUSE.split(question)]
-    candidates = [question, bare, telling, *(clause for clause in clauses if len(clause.split()) > 1)]
+    parts = [clause for clause in clauses if len(clause.split()) > 1] if len(clauses) > 1 else []
+    candidates = [question, bare, telling, *parts]
     distinct = {each.lower(): each for each in reversed(candidates) if each}
     return [each for each in dict.fromkeys(candidates) if distinct.get(each.lower()) == each][:number] or [text]

@@ -21,7 +21,7 @@ from rag.stores import scores
 from rag.stores.base import StoreIdentity
 from rag.stores.chroma_http import Collection, CollectionMissingError, chroma_server
 from rag.stores.ledger import require_same_identity
-from rag.stores.ledger_store import LedgerStore, require_ids
+from rag.stores.ledger_store import LedgerStore, require_sound
 from rag.stores.options import StoreOptions
 from rag.types import Hit, Record, Vector
 
@@ -53,7 +53,7 @@ class ChromaStore(LedgerStore):
     def upsert(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        require_ids(records)
+        require_sound(records)
         scores.check_vectors(records, self.identity.dimension)
         self._ledger.check_identity()
         try:

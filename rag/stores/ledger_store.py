@@ -72,9 +72,15 @@ class LedgerStore(ABC):
         return sorted(scored, key=lambda each: (-each.score, each.id))
 
 
-def require_ids(records: Sequence[Record]) -> None:
-    """Two different chunks under one id in a single call would leave whichever came last."""
+def require_sound(records: Sequence[Record]) -> None:
+    """Refuse what could not be stored as it is: two different chunks under one id, text that is not Unicode."""
     seen: dict[str, Record] = {}
     for record in records:
         if seen.setdefault(record.id, record).text != record.text:
             raise InvalidInputError(f"two different chunks have the id '{record.id}'; ids must be unique")
+        try:
+            record.text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"chunk '{record.id}' holds text that is not valid Unicode: {error.reason}"
+            ) from error

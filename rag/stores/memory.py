@@ -6,7 +6,7 @@ from pathlib import Path
 from rag.filters import Filter
 from rag.stores import scores
 from rag.stores.base import StoreIdentity
-from rag.stores.ledger_store import LedgerStore, require_ids
+from rag.stores.ledger_store import LedgerStore, require_sound
 from rag.stores.options import StoreOptions
 from rag.types import Hit, Matrix, Record, Vector
 
@@ -26,7 +26,7 @@ class MemoryStore(LedgerStore):
     def upsert(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        require_ids(records)
+        require_sound(records)
         scores.check_vectors(records, self.identity.dimension)
         self._ledger.write(records)
         self._all = None

@@ -100,7 +100,7 @@ class ChatService:
 
     async def complete(self, call: ChatCall) -> dict[str, Any]:
         """The whole answer. Cancelling it stops the LLM."""
-        turn, key = plan_turn(call.project, call.request, self._llm_for), call.key
+        turn, key = await self._plan(call), call.key
         reply, opening = Reply(), Opening(None, (), 0)
         async with aclosing(self._answer(turn, key, call)) as answer:
             async for item in answer:
@@ -112,7 +112,7 @@ class ChatService:
 
     async def stream(self, call: ChatCall) -> ChatStream:
         """The answer as it is made; whatever fails before its first words is raised here. Close it in any case."""
-        turn, key = plan_turn(call.project, call.request, self._llm_for), call.key
+        turn, key = await self._plan(call), call.key
         options = call.request.stream_options
         writer = ChunkWriter(
             turn.llm.model,
@@ -122,6 +122,10 @@ class ChatService:
         answer = Ahead(self._answer(turn, key, call))
         await answer.wait(self._first_delta_wait_s)
         return ChatStream(answer, writer)
+
+    async def _plan(self, call: ChatCall) -> Turn:
+        """In a thread: the first use of a provider imports its package, which takes a second or two."""
+        return await to_thread.run_sync(plan_turn, call.project, call.request, self._llm_for)
 
     def history(self, key: SessionKey) -> list[dict[str, Any]]:
         """What was said, without system messages, every content as text."""

@@ -141,7 +141,8 @@ class DatasetService:
     ) -> UploadAnswer:
         """What follows once the bytes are there: the file's row, and its processing if that is wanted."""
         file = upload.file
-        self._generations.ensure(*place, {file.hash: file.original_file_name})
+        with self._files(*place).locked():  # two uploads of the same bytes must not both make the row
+            self._generations.ensure(*place, {file.hash: file.original_file_name})
         try:
             config, _ = self._found(*place)
         except RagError:  # dataset or project were deleted during the upload

@@ -56,7 +56,7 @@ class _Form:
         self._part_count = 0
         self._header_name = b""
         self._header_value = b""
-        callbacks: "MultipartCallbacks" = {
+        callbacks: MultipartCallbacks = {
             "on_part_begin": self._on_part_begin,
             "on_header_field": self._on_header_field,
             "on_header_value": self._on_header_value,

@@ -54,10 +54,7 @@ class FakeAssembly:
         return self._stores[key]
 
     def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]:
-        if name in ("semantic", "vector"):
-            strategy = name
-        else:
-            strategy = database.retrieval_strategy_in_use(name).name
+        strategy = name if name in ("semantic", "vector") else database.retrieval_strategy_in_use(name).name
         store = self.store(config.namespace, config.name, database)
         inner = retrievers.build("BasicSimilarityStrategy", {}, embedder=self._embedder, store=store)
         return strategy, _Staged(inner, self)

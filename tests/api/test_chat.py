@@ -158,8 +158,8 @@ def content_of(found: list[Any]) -> str:
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
-def leave_after(seconds: float, live_url: str, body: dict[str, Any]) -> None:
-    """Ask, and close the connection so many seconds later, whatever has come by then."""
+def leave_when(is_time: Callable[[], object], live_url: str, body: dict[str, Any]) -> None:
+    """Ask, and close the connection at the right moment, whatever has come by then."""
     content = json.dumps(body).encode()
     host, _, port = live_url.removeprefix("http://").partition(":")
     head = (
@@ -167,7 +167,11 @@ def leave_after(seconds: float, live_url: str, body: dict[str, Any]) -> None:
     )
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head.encode() + content)
-        time.sleep(seconds)
+        deadline = time.monotonic() + 10
+        while not is_time():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)
 
 
 def prompt_of(ollama: FakeOllama) -> list[dict[str, Any]]:
@@ -258,6 +262,32 @@ class TestJson:
     def test_a_reply_that_was_cut_says_so(self, client: TestClient) -> None:
         choice = assert_ok(client.post(CHAT, json=ask("one two three", max_tokens=1)))["choices"][0]
         assert (choice["message"]["content"], choice["finish_reason"]) == ("one", "length")
+
+
+class TestAssistant:
+    def test_it_sees_the_active_project_without_its_secrets(
+        self, client: TestClient, tmp_path: Path, ollama: FakeOllama
+    ) -> None:
+        projects = tmp_path / "data" / "projects"
+        config = json.loads((projects / "org" / "bot" / "llamafarm.yaml").read_text(encoding="utf-8"))
+        seed = {**config, "name": "project_seed", "namespace": "llamafarm", "rag": None, "datasets": []}
+        (projects / "llamafarm" / "project_seed").mkdir(parents=True)
+        (projects / "llamafarm" / "project_seed" / "llamafarm.yaml").write_text(json.dumps(seed), encoding="utf-8")
+        url = "/v1/projects/llamafarm/project_seed/chat/completions"
+
+        client.post(url, json=ask(), headers={"X-Active-Project": "org/bot"})
+        seen = prompt_of(ollama)[0]["content"]
+        for wrong in ("org/none", "org", "../..", ""):
+            assert_ok(client.post(url, json=ask(), headers={"X-Active-Project": wrong}))
+            assert prompt_of(ollama)[0]["content"] == "Be brief."
+
+        assert "org/bot" in seen
+        assert "main_db" in seen
+        assert "sk-secret" not in seen
+
+    def test_other_projects_do_not_listen(self, client: TestClient, ollama: FakeOllama) -> None:
+        client.post(CHAT, json=ask(rag_enabled=False), headers={"X-Active-Project": "org/bot"})
+        assert prompt_of(ollama)[0]["content"] == "Be brief."
 
 
 class TestStream:
@@ -520,7 +550,7 @@ class TestLive:
     ) -> None:
         ollama.behave(**behaviour)
         gone_before = len(ollama.departures())
-        leave_after(0.4, live_url, ask(stream=stream))
+        leave_when(lambda: ollama.state.open_count, live_url, ask(stream=stream))
 
         assert ollama.wait_until(lambda: len(ollama.departures()) > gone_before, timeout_s=1)
         assert ollama.wait_until(lambda: ollama.state.open_count == 0, timeout_s=1)
@@ -545,11 +575,44 @@ class TestLive:
         assert body.count(": ping\n\n") >= 2
         assert content_of(events(body)) == "one two"
 
+    def test_a_failure_after_a_long_silence_is_an_event(
+        self, live_url: str, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, app: FastAPI
+    ) -> None:
+        monkeypatch.setattr("server.sse.HEARTBEAT_S", 0.1)
+        app.state.services.chat._first_delta_wait_s = 0.1
+        ollama.behave(delay_first_s=0.6, die_mid_stream=0)
+        response = httpx.post(live_url + CHAT, json=ask(stream=True))
+
+        assert response.status_code == 200
+        assert response.text.startswith(": ping\n\n")
+        assert [list(event) for event in events(response.text)] == [["error"]]
+
+    def test_chats_of_one_session_take_turns(self, live_url: str, ollama: FakeOllama) -> None:
+        ollama.behave(delay_token_s=0.05)
+        headers = {"X-Session-ID": "shared"}
+
+        def chat(text: str) -> None:
+            assert_ok(httpx.post(live_url + CHAT, json=ask(text), headers=headers))
+
+        threads = [threading.Thread(target=chat, args=(f"a{index} b c",)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        messages = assert_ok(httpx.get(f"{live_url}{SESSIONS}/shared/history"))["messages"]
+        prompts = [entry["body"]["messages"] for entry in ollama.requests("/api/chat")[-4:]]
+
+        assert [message["role"] for message in messages] == ["user", "assistant"] * 4
+        assert all(
+            asked["content"] == answered["content"] for asked, answered in zip(*[iter(messages)] * 2, strict=True)
+        )
+        assert [len(prompt) for prompt in prompts] == [2, 4, 6, 8]
+
     def test_an_id_of_another_alphabet_is_the_same_in_header_and_path(self, live_url: str) -> None:
         response = httpx.post(live_url + CHAT, json=ask(), headers={"X-Session-ID": "сессия".encode()})
         history = httpx.get(f"{live_url}{SESSIONS}/сессия/history")
 
-        assert dict(response.headers.raw)[b"X-Session-ID"].decode() == "сессия"
+        assert dict(response.headers.raw)[b"x-session-id"].decode() == "сессия"
         assert len(assert_ok(history)["messages"]) == 2
 
     def test_openais_client_works(self, live_url: str) -> None:
@@ -558,7 +621,7 @@ class TestLive:
             whole = sdk.chat.completions.create(model="local", messages=question)
             chunks = list(sdk.chat.completions.create(model="local", messages=question, stream=True))
             models = [model.id for model in sdk.models.list()]
-            with pytest.raises(openai.BadRequestError, match="Available: local"):
+            with pytest.raises(openai.BadRequestError) as refusal:
                 sdk.chat.completions.create(model="none", messages=question)
 
         assert whole.choices[0].message.content == "one two"
@@ -566,6 +629,7 @@ class TestLive:
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "one two"
         assert chunks[-1].choices[0].finish_reason == "stop"
         assert models == ["local", "remote", "quote"]
+        assert "Available: local" in refusal.value.response.json()["detail"]
 
 
 class TestModels:

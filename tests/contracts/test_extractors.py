@@ -178,3 +178,8 @@ def test_keywords_by_several_methods_are_combined() -> None:
     result = extract("KeywordExtractor", TEXT, methods=["rake", "tfidf"], max_combined_keywords=4)
     assert result["combined_keywords"][0] == result["rake_keywords"][0]
     assert len(result["combined_keywords"]) == 4
+
+
+def test_of_two_spellings_of_an_option_the_first_known_one_wins() -> None:
+    result = extract("KeywordExtractor", "red wing tests", max_ngram_size=1, max_length=3)
+    assert result["rake_keywords"] == ["red wing tests"]

@@ -154,6 +154,13 @@ def test_two_different_chunks_under_one_id_are_refused(store: Store) -> None:
     assert store.stats() == StoreStats(0, 0)
 
 
+def test_text_that_is_not_unicode_is_refused_and_may_be_asked_for(store: Store) -> None:
+    with pytest.raises(InvalidInputError, match="not valid Unicode"):
+        store.upsert([record(1, "half a pair \ud83d")])
+    store.upsert([record(1, "half a pair")])
+    assert len(store.search_text("pair \ud83d", limit=1, where=EVERYTHING)) == 1
+
+
 def broken_vectors() -> dict[str, np.ndarray]:
     nan, infinite = unit(1), unit(1)
     nan[3], infinite[3] = np.nan, np.inf

@@ -45,7 +45,9 @@ def assert_processed_exactly_once(system: System, project: ProjectClient, task_i
         hits = project.query(f"CODE-{number:04d}", retrieval_strategy="keyword", top_k=5)
         exact = [hit["chunk_id"] for hit in hits if f"CODE-{number:04d}" in hit["content"]]
         assert len(exact) == len(set(exact)) == 1
-    files = project.client.get(f"{project.path}/datasets").json()["datasets"][0]["details"]["files_metadata"]
+    datasets = project.client.get(f"{project.path}/datasets").json()["datasets"]
+    (reports,) = [each for each in datasets if each["name"] == "reports"]
+    files = reports["details"]["files_metadata"]
     assert sum(each["chunk_count"] for each in files) == stored
 
 

@@ -25,7 +25,7 @@ def project(system: System, tmp_path_factory: pytest.TempPathFactory) -> Project
     project = system.project("acme", "pumps")
     project.create_dataset("manuals")
     project.upload("manuals", "pump.pdf", pdf_file(folder / "pump.pdf", MANUAL).read_bytes())
-    blocks = [("heading", 1, "Cafeteria"), ("paragraph", "Lunch is served from 11:40 to 13:15 in building C.")]
+    blocks = [("h1", "Cafeteria"), "Lunch is served from 11:40 to 13:15 in building C."]
     project.upload("manuals", "cafeteria.docx", docx_file(folder / "c.docx", blocks).read_bytes())
     body = project.process("manuals")
     assert body["state"] == "SUCCESS", body
@@ -127,8 +127,8 @@ def test_bad_files_fail_by_name_and_good_ones_go_in(system: System, tmp_path: Pa
     good = pdf_file(tmp_path / "good.pdf", ["The harbour master is called Ingrid Solberg."])
     files = {
         "good.pdf": good.read_bytes(),
-        "secret.pdf": encrypted_pdf_file(tmp_path / "secret.pdf").read_bytes(),
-        "cut.pdf": truncated_pdf_file(tmp_path / "cut.pdf").read_bytes(),
+        "secret.pdf": encrypted_pdf_file(tmp_path / "secret.pdf", MANUAL).read_bytes(),
+        "cut.pdf": truncated_pdf_file(tmp_path / "cut.pdf", MANUAL).read_bytes(),
         "empty.txt": b"",
         "binary.txt": bytes(range(256)) * 40,
         "header-only.csv": b"name,price\n",

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from ruamel.yaml import YAML
 
 from cli.environment import load_settings
 from cli.errors import QuickstartError
 from cli.quickstart import report_example, run_example
 from config.settings import Settings
 
+CONFIG = "version: v1\nruntime: {models: [{name: quoting}]}\ndatasets: [{name: books}]\n"
 QUESTION = "Who keeps the gate?"
 
 
@@ -124,7 +126,7 @@ def api() -> Iterator[FakeApi]:
 def settings(tmp_path: Path) -> Settings:
     folder = tmp_path / "examples" / "gate"
     (folder / "files" / "books").mkdir(parents=True)
-    (folder / "llamafarm.yaml").write_text("version: v1\nname: x\ndatasets: [{name: books}]\n")
+    (folder / "llamafarm.yaml").write_text(f"{CONFIG}name: x\n")
     (folder / "example.yaml").write_text(f"question: {QUESTION}\n")
     (folder / "files" / "books" / "a.txt").write_text("The keeper keeps the gate.")
     (folder / "files" / "books" / "b.txt").write_text("")
@@ -141,7 +143,8 @@ def run(settings: Settings, api: FakeApi) -> str:
 
 def test_the_first_run_imports_asks_and_shows_how_to_go_on(settings: Settings, api: FakeApi) -> None:
     said = run(settings, api)
-    assert api.config == {"version": "v1", "name": "gate", "namespace": "examples", "datasets": [{"name": "books"}]}
+    assert api.config == {**YAML(typ="safe").load(CONFIG), "name": "gate", "namespace": "examples"}
+    assert 'model="quoting"' in said
     assert api.calls.count("POST /gate/datasets/books/data") == 2
     assert "b.txt: it is empty" in said
     assert "The keeper does. [1]" in said

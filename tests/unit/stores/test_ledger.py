@@ -1,0 +1,98 @@
+"""The ledger's file: formats, damage, a full disk, other processes."""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.errors import ConflictError, UpstreamError
+from rag.filters import Filter, parse_filter
+from rag.stores.base import StoreIdentity
+from rag.stores.ledger import ChunkLedger
+from rag.types import Record
+
+IDENTITY = StoreIdentity("org", "bot", "papers", "model", 4)
+
+
+def record(number: int, **metadata) -> Record:
+    return Record(f"id{number}", f"text {number}", np.full(4, number + 1, np.float32), "set/a", "g1", metadata)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lexical" / "x.sqlite3"
+
+
+def test_a_newer_format_is_refused_with_a_sentence(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(ConflictError, match=r"format 99.*Upgrade Paddock"):
+        ChunkLedger(path, IDENTITY).stats()
+
+
+def test_a_damaged_file_is_an_error_that_names_it(path: Path) -> None:
+    ledger = ChunkLedger(path, IDENTITY)
+    ledger.write([record(number) for number in range(100)])
+    ledger.close()
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(UpstreamError, match=r"x\.sqlite3.*process the files again"):
+        ChunkLedger(path, IDENTITY).stats()
+
+
+def test_a_failed_write_leaves_nothing(path: Path) -> None:
+    ledger = ChunkLedger(path, IDENTITY)
+    ledger.write([record(1)])
+    broken = Record("id3", "text", np.ones(4, np.float32), "set/a", "g1", {"bad": object()})  # type: ignore[dict-item]
+    with pytest.raises(TypeError):
+        ledger.write([record(2), broken])
+    assert ledger.stats().chunk_count == 1
+    ledger.write([record(2)])
+    assert len(ledger.search_text("text", limit=5, where=Filter())) == 2
+
+
+def test_a_file_removed_by_another_process_is_noticed(path: Path) -> None:
+    first, second = ChunkLedger(path, IDENTITY), ChunkLedger(path, IDENTITY)
+    first.write([record(1)])
+    assert second.stats().chunk_count == 1
+    second.remove()
+    assert not path.exists()
+    assert first.stats().chunk_count == 0
+    first.write([record(2)])
+    assert [each.id for each in second.records("set/a", None)] == ["id2"]
+    first.close()
+    second.close()
+
+
+def test_words_and_chunks_stay_in_step(path: Path) -> None:
+    """The full-text index keeps no copy of the text; SQLite's own check compares it with the chunks."""
+    ledger = ChunkLedger(path, IDENTITY)
+    ledger.write([record(number, filename=f"f{number}.txt") for number in range(50)])
+    ledger.write([record(number, filename="other.txt") for number in range(10, 20)])
+    ledger.delete("set/a", "none")
+    ledger.write([Record("id5", "new \x00 wörds", np.ones(4, np.float32), "set/b", "g2")])
+    ledger.delete("set/b", None)
+    ledger.close()
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+    assert (
+        connection.execute("SELECT count(*) FROM chunk").fetchone()
+        == connection.execute("SELECT count(*) FROM body").fetchone()
+        == (49,)
+    )
+    connection.close()
+
+
+def test_a_filter_on_a_file_uses_an_index(path: Path) -> None:
+    ledger = ChunkLedger(path, IDENTITY)
+    ledger.write([record(1, filename="a.txt", file_hash="ff")])
+    from rag.stores.sql_filter import compile_filter
+
+    with sqlite3.connect(path) as connection:
+        for key in ("filename", "file_hash"):
+            condition, values = compile_filter(parse_filter({key: "a.txt"}), "chunk.metadata")
+            plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT n FROM chunk WHERE {condition}", values).fetchall()
+            assert f"chunk_{key}" in str(plan)
+    connection.close()

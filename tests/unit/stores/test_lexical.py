@@ -1,0 +1,49 @@
+"""A question → an FTS5 expression; BM25 → a score."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.stores.lexical import MAX_TERMS, match_expression, squash
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("", ""),
+        ("?!", ""),
+        ("what is a boundary layer", '"boundary" OR "layer"'),
+        ("to be or not to be", '"to" OR "be" OR "or" OR "not"'),
+        ("ZX-4471-Q", '"ZX-4471-Q" OR "zx" OR "4471" OR "q"'),
+        ('the "angle of attack" here', '"angle of attack" OR "angle" OR "attack"'),
+        ('NEAR("wing" tail)', '"near" OR "wing" OR "tail"'),
+        ("boundary-layer's edge.", '"boundary" OR "layer" OR "s" OR "edge"'),
+        ("wing wing Wing", '"wing"'),
+    ],
+)
+def test_what_is_looked_for(text: str, expression: str) -> None:
+    assert match_expression(text) == expression
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_valid_expression(text: str) -> None:
+    expression = match_expression(text)
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE words USING fts5 (text, place)")
+    connection.execute("INSERT INTO words VALUES ('wing', 'x')")
+    if expression:
+        assert connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", [expression]).fetchone()
+    connection.close()
+
+
+def test_a_pasted_page_is_cut() -> None:
+    assert match_expression(" ".join(f"word{n}" for n in range(10_000))).count(" OR ") == MAX_TERMS - 1
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_scores_keep_the_order_and_stay_below_one(first: float, second: float) -> None:
+    low, high = sorted((first, second))
+    assert 0 <= squash(low) <= squash(high) < 1
+    assert squash(-1.0) == 0
