@@ -105,7 +105,12 @@ def write(folder: Path = DOCS_DIR) -> list[Path]:
 def render_settings() -> str:
     """The page of every setting of the process."""
     rows = [
-        (" or ".join(f"`{each}`" for each in variables(name)), _accepts(field.annotation), _default(field), _says(field))
+        (
+            " or ".join(f"`{each}`" for each in variables(name)),
+            _accepts(field.annotation),
+            _default(field),
+            _says(field),
+        )
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join(
@@ -113,9 +118,10 @@ def render_settings() -> str:
             GENERATED,
             "# Settings",
             "",
-            "Settings belong to the process: they come from environment variables, and from a file `.env` in the folder",
-            "where `lf` is called. Where a setting has several names, the first one that is set counts. What belongs to",
-            "one project is in its `llamafarm.yaml`; see [configuration](configuration.md).",
+            "Settings belong to the process: they come from environment variables, and from a file `.env` in the",
+            "folder where `lf` is called; the environment goes first. Where a setting has several names, the first",
+            "one that is set counts. What belongs to one project is in its `llamafarm.yaml`; see",
+            "[configuration](configuration.md).",
             "",
             "A wrong value stops the start with one line per problem. Lists are written as JSON.",
             "",
@@ -142,10 +148,10 @@ def render_components() -> str:
         GENERATED,
         "# Components",
         "",
-        "Every name that `llamafarm.yaml` may use for a part, and every option of that part. An option that a part does",
-        "not know is reported as a warning and changes nothing; a value that an option does not take is an error.",
-        "[Configuration](configuration.md) shows them in use; [adding components](adding-components.md) shows how a",
-        "new one is made.",
+        "Every name that `llamafarm.yaml` may use for a part, and every option of that part. An option that a part",
+        "does not know is passed over with a warning; a value that an option does not take is an error.",
+        "[Configuration](configuration.md) shows them in use; [adding components](adding-components.md) shows how",
+        "a new one is made.",
         "",
     ]
     for role in ROLES:
@@ -169,17 +175,16 @@ def _purpose(registry: Registry[Any], name: str) -> str:
     """First paragraph of the module's docstring, then of the class's."""
     component = registry.load(name)
     texts = [inspect.getdoc(sys.modules[component.__module__]), component.__doc__ and inspect.getdoc(component)]
-    return " ".join(_first_paragraph(text) for text in texts if text)
-
-
-def _first_paragraph(text: str) -> str:
-    joined = " ".join(text.strip().split("\n\n")[0].split())
-    return joined if joined.endswith((".", ":")) else f"{joined}."
+    paragraphs = [" ".join(text.split("\n\n")[0].split()) for text in texts if text]
+    return " ".join(each for each in paragraphs if each.endswith("."))  # others lead to a list
 
 
 def _options_section(registry: Registry[Any], name: str) -> list[str]:
     model: type[BaseModel] = registry.load(name).Options
     lines = [f"### {name}", ""]
+    twin = next(each for each in registry if registry.load(each) is registry.load(name))
+    if twin != name:
+        return [*lines, f"As `{twin}`.", ""]
     if not model.model_fields:
         return [*lines, "No options.", ""]
     rows = [(_spellings(key, field), _accepts(field.annotation), _default(field), _says(field))

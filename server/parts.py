@@ -19,8 +19,8 @@ from server.services.rag import RagService, Searcher
 from server.services.rag_health import RagHealthService
 from server.services.tasks import TaskService
 from state.database import StateDatabase
-from state.files import sweep_projects
 from state.generations import GenerationStore
+from state.incoming import sweep_projects
 from state.migrate import migrate
 from state.sessions import SessionStore
 from workers.dispatch import Dispatcher

@@ -2,22 +2,30 @@
 what this task already wrote goes back to what was there before."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from state.database import StateDatabase
 from state.tables import FileRow, TaskFileRow, TaskRow
 from state.task_states import RUNNING, WAITING
+from state.tasks import OPEN_STATES
+
+REMOVED_SINCE = "removed since"
+"""Reason of a processed file that was taken out of the dataset before its task ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """A generation that this task wrote and that is not live any more: its chunks are to be deleted."""
+    """A generation that this task wrote and that is not live any more: its chunks are to be deleted.
 
+    `file_id` is the file's row in the task: see `TaskStore.reserve_discard`.
+    """
+
+    file_id: int
     file_hash: str
     generation: str
 
@@ -50,7 +58,7 @@ class CancellationStore:
             if task.finished_at is not None:
                 return Cancellation(task, has_ended=True)
             task.cancelled_at = self._clock()
-            running_count = len(_files(session, task_id, tuple(RUNNING.values())))
+            running_count = _count(session, task_id, RUNNING.values())
             pending_count = _cancel_waiting(session, task_id, self._clock())
             return Cancellation(task, pending_count, running_count, tuple(_revert(session, task, self._clock())))
 
@@ -69,47 +77,103 @@ class CancellationStore:
             tasks = select(TaskRow.id).where(TaskRow.namespace == namespace, TaskRow.project == project)
             if dataset is not None:
                 tasks = tasks.where(TaskRow.dataset == dataset)
-            unfinished = (*WAITING.values(), *RUNNING.values())
-            query = select(TaskFileRow).where(TaskFileRow.task_id.in_(tasks), TaskFileRow.state.in_(unfinished))
+            tasks = tasks.where(TaskRow.finished_at.is_(None))
+            is_concerned = TaskFileRow.task_id.in_(tasks)
             if file_hash is not None:
-                query = query.where(TaskFileRow.file_hash == file_hash)
-            rows = list(session.scalars(query))
-            for row in rows:
-                row.state, row.reason, row.error = "cancelled", "removed", "the file was removed while it waited"
-                row.lease_owner = row.lease_until = None
-                row.updated_at = self._clock()
-            return sorted({row.task_id for row in rows})
+                is_concerned &= TaskFileRow.file_hash == file_hash
+            is_unfinished = is_concerned & TaskFileRow.state.in_(OPEN_STATES)
+            concerned = sorted(session.scalars(select(TaskFileRow.task_id).where(is_unfinished).distinct()))
+            session.execute(
+                update(TaskFileRow)
+                .where(is_unfinished)
+                .values(
+                    state="cancelled",
+                    reason="removed",
+                    error="the file was removed while it waited",
+                    lease_owner=None,
+                    lease_until=None,
+                    updated_at=self._clock(),
+                )
+                .execution_options(synchronize_session=False)
+            )
+            # A later cancel of the task has nothing to go back to, also when the same bytes are uploaded again.
+            session.execute(
+                update(TaskFileRow)
+                .where(is_concerned, TaskFileRow.state == "processed")
+                .values(reason=REMOVED_SINCE)
+                .execution_options(synchronize_session=False)
+            )
+            return concerned
 
 
-def _files(session: Session, task_id: str, states: tuple[str, ...]) -> list[TaskFileRow]:
-    query = select(TaskFileRow).where(TaskFileRow.task_id == task_id, TaskFileRow.state.in_(states))
-    return list(session.scalars(query))
+def _count(session: Session, task_id: str, states: Collection[str]) -> int:
+    query = select(func.count()).where(TaskFileRow.task_id == task_id, TaskFileRow.state.in_(states))
+    return session.scalar(query) or 0
 
 
 def _cancel_waiting(session: Session, task_id: str, now: float) -> int:
-    rows = _files(session, task_id, tuple(WAITING.values()))
-    for row in rows:
-        row.state, row.reason, row.error, row.updated_at = "cancelled", "cancelled", "Task cancelled", now
-    return len(rows)
+    changed = session.execute(
+        update(TaskFileRow)
+        .where(TaskFileRow.task_id == task_id, TaskFileRow.state.in_(WAITING.values()))
+        .values(state="cancelled", reason="cancelled", error="Task cancelled", updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return _rowcount(changed)
 
 
 def _revert(session: Session, task: TaskRow, now: float) -> list[Reverted]:
-    """Make the former generations live again; the rows end as cancelled."""
+    """Make the former generations live again; the rows end as cancelled.
+
+    What a later task found or made live again stays: who asked last decides.
+    """
+    query = select(TaskFileRow).where(TaskFileRow.task_id == task.id, TaskFileRow.state == "processed")
+    rows = list(session.scalars(query))
+    files = _live_by_hash(session, task) if rows else {}
+    wanted_since = _wanted_since(session, task) if rows else set()
     reverted = []
-    for row in _files(session, task.id, ("processed",)):
-        switched = session.execute(
-            update(FileRow)
-            .where(
-                FileRow.namespace == task.namespace,
-                FileRow.project == task.project,
-                FileRow.dataset == task.dataset,
-                FileRow.file_hash == row.file_hash,
-                FileRow.live_generation == row.generation,
-            )
-            .values(live_generation=row.previous_generation, database=row.previous_database, updated_at=now)
-        )
+    for row in rows:
+        file = files.get(row.file_hash)
+        previous = (row.previous_generation, row.previous_database)
+        mine = (row.generation, task.database)
+        is_mine = file is not None and (file.live_generation, file.database) == mine
+        if (row.file_hash, row.generation) in wanted_since:
+            is_mine = False
+        if file is not None and is_mine and row.reason != REMOVED_SINCE and row.generation is not None:
+            file.live_generation, file.database = previous
+            file.chunk_count = int(row.details.get("previous_chunk_count", 0)) if row.previous_generation else 0
+            file.updated_at = now
+            if previous != mine:
+                reverted.append(Reverted(row.id, row.file_hash, row.generation))
         row.state, row.reason, row.error, row.updated_at = "cancelled", "reverted", "Task cancelled", now
         row.stored_count = 0
-        if switched.rowcount and row.generation and row.generation != row.previous_generation:  # type: ignore[attr-defined]  # a cursor result
-            reverted.append(Reverted(row.file_hash, row.generation))
     return reverted
+
+
+def _live_by_hash(session: Session, task: TaskRow) -> dict[str, FileRow]:
+    query = select(FileRow).where(
+        FileRow.namespace == task.namespace, FileRow.project == task.project, FileRow.dataset == task.dataset
+    )
+    return {row.file_hash: row for row in session.scalars(query)}
+
+
+def _wanted_since(session: Session, task: TaskRow) -> set[tuple[str, str | None]]:
+    """(file hash, generation) that a later task on the dataset ended with."""
+    mine = aliased(TaskFileRow)
+    query = (
+        select(TaskFileRow.file_hash, TaskFileRow.generation)
+        .join(TaskRow, TaskRow.id == TaskFileRow.task_id)
+        .join(mine, (mine.file_hash == TaskFileRow.file_hash) & (mine.task_id == task.id))
+        .where(
+            TaskRow.namespace == task.namespace,
+            TaskRow.project == task.project,
+            TaskRow.dataset == task.dataset,
+            TaskRow.database == task.database,
+            TaskFileRow.id > mine.id,
+            TaskFileRow.state.in_(("processed", "skipped")),
+        )
+    )
+    return {(row[0], row[1]) for row in session.execute(query)}
+
+
+def _rowcount(result: Any) -> int:
+    return int(result.rowcount)

@@ -1,8 +1,8 @@
-"""Names and types that clients give to files, made safe to store, to show and to send back."""
+"""What is known about an uploaded file; names and types are made safe to store, to show and to send back."""
 
 import mimetypes
 import re
-from pathlib import PurePath
+from dataclasses import dataclass
 
 MAX_NAME_BYTES = 255
 MAX_SUFFIX_BYTES = 32
@@ -10,6 +10,25 @@ FALLBACK_NAME = "file"
 FALLBACK_MIME = "application/octet-stream"
 _MIME = re.compile(r"[A-Za-z0-9][\w.+-]{0,126}/[A-Za-z0-9][\w.+-]{0,126}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a dataset; the field names are those of the metadata file.
+
+    Args:
+        original_file_name: basename that the client gave, any script, at most 255 bytes.
+        resolved_file_name: unique in the dataset; the name of the link under `index/by_name`.
+        timestamp: upload time, seconds since the epoch.
+        hash: SHA-256 of the bytes, lowercase hex.
+    """
+
+    original_file_name: str
+    resolved_file_name: str
+    timestamp: float
+    size: int
+    mime_type: str
+    hash: str
 
 
 def safe_name(name: str) -> str:
@@ -37,10 +56,10 @@ def mime_type(name: str, given: str | None) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    suffix = PurePath(name).suffix
-    if len(suffix.encode()) > MAX_SUFFIX_BYTES:
+    stem, dot, ending = name.rpartition(".")
+    if not stem or len(ending.encode()) >= MAX_SUFFIX_BYTES:
         return name, ""
-    return name.removesuffix(suffix), suffix
+    return stem, dot + ending
 
 
 def _cut(text: str, max_bytes: int) -> str:

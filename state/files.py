@@ -5,90 +5,28 @@ metadata is there. An upload is written to `incoming/`, hashed on the way, and r
 """
 
 import contextlib
-import errno
-import hashlib
 import json
 import math
 import os
 import re
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Self
+from stat import S_ISREG
 
 from filelock import FileLock
 
 from config.layout import DatasetPaths
-from rag.errors import LimitExceededError, NotFoundError, StorageFullError
-from state.file_names import mime_type, safe_name, stamped_name
+from rag.errors import NotFoundError
+from state.file_names import StoredFile, mime_type, safe_name, stamped_name
+from state.incoming import INCOMING, IncomingFile, disk_errors, mark_in_use, sweep_abandoned
 
-if sys.platform != "win32":
-    import fcntl
-
-INCOMING = "incoming"
-ABANDONED_AFTER_S = 5.0
 LOCK_TIMEOUT_S = 30.0
 FILE_HASH = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file of a dataset; the field names are those of the metadata file.
-
-    Args:
-        original_file_name: basename that the client gave, any script, at most 255 bytes.
-        resolved_file_name: unique in the dataset; the name of the link under `index/by_name`.
-        timestamp: upload time, seconds since the epoch.
-        hash: SHA-256 of the bytes, lowercase hex.
-    """
-
-    original_file_name: str
-    resolved_file_name: str
-    timestamp: float
-    size: int
-    mime_type: str
-    hash: str
-
-
-class IncomingFile:
-    """An upload on its way. Use as a context manager: whatever is not committed leaves nothing behind."""
-
-    def __init__(self, files: "DatasetFiles", path: Path, stream: BinaryIO, max_bytes: int) -> None:
-        self.size = 0
-        self._files = files
-        self._path = path
-        self._stream = stream
-        self._max_bytes = max_bytes
-        self._sha256 = hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        """Append bytes. Raises LimitExceededError at the limit and StorageFullError when the disk is full."""
-        if self.size + len(data) > self._max_bytes:
-            raise LimitExceededError(f"the file is larger than {self._max_bytes} bytes (LF_MAX_UPLOAD_BYTES)")
-        with _disk_errors():
-            self._stream.write(data)
-        self._sha256.update(data)
-        self.size += len(data)
-
-    def commit(self, name: str, mime: str | None) -> tuple[StoredFile, bool]:
-        """Make the file part of the dataset; returns it, and whether the same bytes were already there."""
-        with _disk_errors():
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        return self._files._take(self._path, self._sha256.hexdigest(), self.size, name, mime)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # flushing to a full disk
-            self._stream.close()
-        self._path.unlink(missing_ok=True)
 
 
 class DatasetFiles:
@@ -104,15 +42,18 @@ class DatasetFiles:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._paths.meta_dir) as entries:
             for entry in entries:
                 stem, _, suffix = entry.name.partition(".")
-                if suffix == "json" and FILE_HASH.fullmatch(stem) and not entry.is_symlink():
-                    found.append(self._read(Path(entry.path), stem))
+                if suffix == "json" and FILE_HASH.fullmatch(stem):
+                    found.append(_read(entry.path, stem, entry.stat(follow_symlinks=False)))
         return sorted((file for file in found if file is not None), key=lambda file: (file.timestamp, file.hash))
 
     def find(self, file_hash: str) -> StoredFile | None:
         if not FILE_HASH.fullmatch(file_hash):
             return None
         path = self._paths.meta(file_hash)
-        return None if path.is_symlink() else self._read(path, file_hash)
+        try:
+            return _read(str(path), file_hash, path.lstat())
+        except OSError:
+            return None
 
     def get(self, file_hash: str) -> StoredFile:
         file = self.find(file_hash)
@@ -123,14 +64,14 @@ class DatasetFiles:
     def receive(self, max_bytes: int) -> IncomingFile:
         """Begin an upload. Raises StorageFullError when the disk is full."""
         folder = self._incoming
-        with _disk_errors():
+        with disk_errors():
             for each in (folder, self._paths.raw_dir, self._paths.meta_dir, self._paths.index_by_name):
                 each.mkdir(parents=True, exist_ok=True)
             sweep_abandoned(folder)
             path = folder / f"{secrets.token_hex(16)}.part"
             stream = path.open("xb")
-        _mark_in_use(stream)
-        return IncomingFile(self, path, stream, max_bytes)
+        mark_in_use(stream)
+        return IncomingFile(path, stream, max_bytes, self._take)
 
     def remove(self, file_hash: str, *, with_bytes: bool) -> StoredFile:
         """Take a file out of the dataset; its bytes stay on disk unless `with_bytes`."""
@@ -185,7 +126,7 @@ class DatasetFiles:
     def _make_visible(self, path: Path, raw: Path, file: StoredFile) -> None:
         path.replace(raw)
         try:
-            with _disk_errors():
+            with disk_errors():
                 self._write_meta(file)
         except BaseException:
             raw.unlink(missing_ok=True)  # bytes that nothing names would stay for ever
@@ -202,27 +143,6 @@ class DatasetFiles:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _read(self, path: Path, file_hash: str) -> StoredFile | None:
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        return _read_meta(str(path), file_hash, status.st_mtime_ns, status.st_size)
-
-
-def sweep_abandoned(folder: Path) -> None:
-    """Remove uploads whose process died. A living writer holds a lock on its file, so that it is never taken away."""
-    for path in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED_AFTER_S and not _is_in_use(path):
-                path.unlink(missing_ok=True)
-
-
-def sweep_projects(projects_dir: Path) -> None:
-    """The same for every dataset, at the start of a server."""
-    for folder in projects_dir.glob(f"*/*/lf_data/datasets/*/{INCOMING}"):
-        sweep_abandoned(folder)
-
 
 def _described(name: str, mime: str | None, file_hash: str, size: int, now: float) -> StoredFile:
     base = safe_name(name)
@@ -234,6 +154,11 @@ def _described(name: str, mime: str | None, file_hash: str, size: int, now: floa
         mime_type=mime_type(base, mime),
         hash=file_hash,
     )
+
+
+def _read(path: str, file_hash: str, status: os.stat_result) -> StoredFile | None:
+    """None for what is damaged, or no plain file: a link in the data directory may lead anywhere."""
+    return _read_meta(path, file_hash, status.st_mtime_ns, status.st_size) if S_ISREG(status.st_mode) else None
 
 
 @lru_cache(maxsize=100_000)
@@ -257,30 +182,3 @@ def _read_meta(path: str, file_hash: str, _mtime_ns: int, _size: int) -> StoredF
 def _finite(value: object) -> float:
     number = float(value) if isinstance(value, int | float | str) else 0.0
     return number if math.isfinite(number) else 0.0
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFullError("the disk is full; the file was not stored. Free space and try again") from error
-        raise
-
-
-def _mark_in_use(stream: BinaryIO) -> None:
-    if sys.platform != "win32":  # there, an open file cannot be removed anyway
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_in_use(path: Path) -> bool:
-    if sys.platform == "win32":
-        return False
-    with path.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False

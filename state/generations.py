@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from state.database import StateDatabase
 from state.tables import FileRow
@@ -67,21 +68,18 @@ class GenerationStore:
     def ensure(self, namespace: str, project: str, dataset: str, files: dict[str, str]) -> None:
         """Make the rows of files (hash → filename) that have none yet."""
         known = self.of_dataset(namespace, project, dataset)
-        missing = {file_hash: name for file_hash, name in files.items() if file_hash not in known}
-        if not missing:
+        place = {"namespace": namespace, "project": project, "dataset": dataset, "chunk_count": 0}
+        rows = [
+            {**place, "file_hash": file_hash, "filename": name, "updated_at": time.time()}
+            for file_hash, name in files.items()
+            if file_hash not in known
+        ]
+        if not rows:
             return
         with self._database.write() as session:
-            session.add_all(
-                FileRow(
-                    namespace=namespace,
-                    project=project,
-                    dataset=dataset,
-                    file_hash=file_hash,
-                    filename=name,
-                    updated_at=time.time(),
-                )
-                for file_hash, name in missing.items()
-            )
+            # Two requests may both have found the row missing: the second one changes nothing.
+            dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+            session.execute(dialect.insert(FileRow).on_conflict_do_nothing(), rows)
 
     def hide(self, namespace: str, project: str, dataset: str, file_hash: str) -> None:
         """The file stays, its chunks are not shown any more."""

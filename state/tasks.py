@@ -9,16 +9,23 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Select, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from state.database import StateDatabase
 from state.tables import FileRow, TaskFileRow, TaskRow
-from state.task_states import FINAL_STATES, RUNNING, STAGES, WAITING, Stage
+from state.task_states import FINAL_STATES, RUNNING, WAITING, Stage
 
 MAX_PARSE_CRASHES = 2
 MAX_EMBED_CRASHES = 6
 """An embedding process that dies takes down every file that it had in hand; most of them are innocent."""
+DISCARD_S = 120.0
+"""How long one who deletes the chunks of a file keeps others from writing some, should it die meanwhile."""
+IDS_PER_STATEMENT = 5_000
+"""SQLite takes at most 32,766 values in one statement."""
+
+OPEN_STATES = (*WAITING.values(), *RUNNING.values())
+"""Not final. Asked for by name, because `NOT IN` does not use the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class ClaimedFile:
     attempts: int
     crashes: int
     details: dict[str, Any]
+    is_cancelled: bool = False
 
 
 class TaskStore:
@@ -69,7 +77,9 @@ class TaskStore:
         with self._database.write() as session:
             session.add(task)
             session.flush()
-            session.add_all(_new_row(task.id, position, file, now) for position, file in enumerate(files))
+            if files:
+                rows = [_new_row(task.id, position, file, now) for position, file in enumerate(files)]
+                session.execute(insert(TaskFileRow), rows)
 
     def get(self, namespace: str, project: str, task_id: str) -> tuple[TaskRow, list[TaskFileRow]] | None:
         with self._database.read() as session:
@@ -90,7 +100,7 @@ class TaskStore:
             if row is None or row.state != WAITING[stage] or row.not_before > now:
                 return None
             task = session.get_one(TaskRow, row.task_id)
-            if _in_hand_elsewhere(session, task, row):
+            if _in_hand_elsewhere(session, task, row, now):
                 return None
             lease = {"state": RUNNING[stage], "lease_owner": owner, "lease_until": now + self._lease_s}
             _set(row, now, lease)
@@ -114,7 +124,8 @@ class TaskStore:
             return True
 
     def parsed(self, file_id: int, owner: str, *, chunk_count: int, details: dict[str, Any]) -> bool:
-        """End of the parse stage: the file waits to be embedded."""
+        """End of the parse stage: the file waits to be embedded. False when the lease is lost or the task cancelled;
+        in the latter case the file has ended."""
         now = self._clock()
         values = {
             "state": "parsed",
@@ -124,17 +135,15 @@ class TaskStore:
             "crashes": 0,
             "enqueued_at": now,
         }
-        return self._release(file_id, owner, values)
+        return self._put_back(file_id, owner, values)
 
     def retry_later(self, file_id: int, owner: str, stage: Stage, *, delay_s: float, error: str) -> bool:
-        """Put a file back for another try, because an upstream failed."""
-        with self._database.write() as session:
-            row = _owned(session, file_id, owner)
-            if row is None:
-                return False
-            values = {"state": WAITING[stage], "attempts": row.attempts + 1, "error": error}
-            _set(row, self._clock(), {**values, "not_before": self._clock() + delay_s, **_NO_LEASE})
-            return True
+        """Put a file back for another try, because an upstream failed. False as for `parsed`."""
+        with self._database.read() as session:
+            row = session.get(TaskFileRow, file_id)
+            attempts = 0 if row is None else row.attempts + 1
+        values = {"state": WAITING[stage], "attempts": attempts, "error": error}
+        return self._put_back(file_id, owner, {**values, "not_before": self._clock() + delay_s})
 
     def skip(self, file_id: int, owner: str, *, chunk_count: int) -> bool:
         """The same file with the same options is live already."""
@@ -146,15 +155,34 @@ class TaskStore:
         return self._release(file_id, owner, {"state": state, "error": error, "reason": reason, "stored_count": 0})
 
     def may_discard(self, claimed: ClaimedFile, owner: str, generation: str) -> bool:
-        """Whether the chunks of a generation that was not committed belong to nobody: not live, nobody writes them."""
-        with self._database.read() as session:
-            row = session.get(TaskFileRow, claimed.id)
-            if row is not None and row.state not in FINAL_STATES and row.lease_owner != owner:
+        """`reserve_discard` for a stage that gives up what it has written under `generation`."""
+        return self.reserve_discard(claimed.id, owner, generation=generation, database=claimed.database)
+
+    def reserve_discard(self, file_id: int, owner: str, *, generation: str, database: str) -> bool:
+        """Whether the chunks of a generation belong to nobody: not live, not being written, not what a cancel would
+        go back to. Until `end_discard`, nobody can begin to write chunks of this file: between this look and the
+        deletion they could otherwise be written anew and become live.
+        """
+        now = self._clock()
+        with self._database.write() as session:
+            row = session.get(TaskFileRow, file_id)
+            if row is None or (row.state not in FINAL_STATES and row.lease_owner != owner):
                 return False
-            file = _file_row(session, claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
-            if file is not None and file.live_generation == generation:
+            task = session.get_one(TaskRow, row.task_id)
+            file = _file_row(session, task.namespace, task.project, task.dataset, row.file_hash)
+            if file is not None and (file.live_generation, file.database) == (generation, database):
                 return False
-            return row is None or not _in_hand_elsewhere(session, session.get_one(TaskRow, claimed.task_id), row)
+            if _is_used_elsewhere(session, task, row, (generation, database), now):
+                return False
+            if row.state in FINAL_STATES:
+                row.lease_owner, row.lease_until = owner, now + DISCARD_S
+            return True
+
+    def end_discard(self, file_id: int, owner: str) -> None:
+        with self._database.write() as session:
+            row = _owned(session, file_id, owner)
+            if row is not None and row.state in FINAL_STATES:
+                row.lease_owner = row.lease_until = None
 
     def commit(
         self, claimed: ClaimedFile, owner: str, *, generation: str, chunk_count: int, details: dict[str, Any]
@@ -169,6 +197,7 @@ class TaskStore:
             file = _file_row(session, claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
             if row is None or file is None or _is_cancelled(session, row):
                 return False
+            details = {**details, "previous_chunk_count": file.chunk_count}
             values = {"state": "processed", "stored_count": chunk_count, "error": None, "details": details}
             previous = {"previous_generation": file.live_generation, "previous_database": file.database}
             _set(row, now, {**values, **previous, **_NO_LEASE})
@@ -184,15 +213,26 @@ class TaskStore:
             _set(row, self._clock(), {**values, **_NO_LEASE})
             return True
 
+    def _put_back(self, file_id: int, owner: str, values: dict[str, Any]) -> bool:
+        """As `_release` to a state that waits; the file of a task that was cancelled meanwhile ends instead."""
+        with self._database.write() as session:
+            row = _owned(session, file_id, owner)
+            if row is None:
+                return False
+            is_cancelled = _is_cancelled(session, row)
+            _set(row, self._clock(), {**values, **(_CANCELLED if is_cancelled else {}), **_NO_LEASE})
+            return not is_cancelled
+
     # -- the end of a task ----------------------------------------------------------------------------------
 
     def finish_if_done(self, task_id: str) -> bool:
         """Mark a task as finished when its last file has ended; True for exactly one caller."""
+        open_file = select(TaskFileRow.id).where(TaskFileRow.task_id == task_id, TaskFileRow.state.in_(OPEN_STATES))
+        with self._database.read() as session:  # the usual answer, without the write lock
+            if session.scalar(open_file.limit(1)) is not None:
+                return False
         with self._database.write() as session:
-            open_files = session.scalar(
-                select(func.count()).where(TaskFileRow.task_id == task_id, TaskFileRow.state.not_in(FINAL_STATES))
-            )
-            if open_files:
+            if session.scalar(open_file.limit(1)) is not None:
                 return False
             changed = session.execute(
                 update(TaskRow)
@@ -215,7 +255,8 @@ class TaskStore:
                 select(TaskFileRow).where(TaskFileRow.state.in_(RUNNING.values()), TaskFileRow.lease_until < now)
             ).all()
             for row in rows:
-                _set(row, now, {**_after_crash(row), **_NO_LEASE})
+                values = _CANCELLED if _is_cancelled(session, row) else _after_crash(row)
+                _set(row, now, {**values, **_NO_LEASE})
             return len(rows)
 
     def due(self, stage: Stage, *, idle_s: float) -> list[int]:
@@ -240,14 +281,17 @@ class TaskStore:
             return list(session.scalars(query.order_by(TaskFileRow.position)))
 
     def mark_enqueued(self, file_ids: Collection[int]) -> None:
+        ids, now = list(file_ids), self._clock()
         with self._database.write() as session:
-            session.execute(update(TaskFileRow).where(TaskFileRow.id.in_(file_ids)).values(enqueued_at=self._clock()))
+            for start in range(0, len(ids), IDS_PER_STATEMENT):
+                some = ids[start : start + IDS_PER_STATEMENT]
+                session.execute(update(TaskFileRow).where(TaskFileRow.id.in_(some)).values(enqueued_at=now))
 
     def unfinished_business(self) -> tuple[list[str], list[str]]:
         """(tasks whose files may all have ended, finished tasks that were not cleaned up), for the sweeper."""
         long_ago = self._clock() - 2 * self._lease_s
         has_open = select(TaskFileRow.id).where(
-            TaskFileRow.task_id == TaskRow.id, TaskFileRow.state.not_in(FINAL_STATES)
+            TaskFileRow.task_id == TaskRow.id, TaskFileRow.state.in_(OPEN_STATES)
         )
         with self._database.read() as session:
             open_tasks = session.scalars(select(TaskRow.id).where(TaskRow.finished_at.is_(None), ~has_open.exists()))
@@ -261,31 +305,37 @@ class TaskStore:
         with self._database.read() as session:
             query = (
                 select(TaskFileRow.state, func.count())
-                .where(or_(*(TaskFileRow.state.in_((WAITING[stage], RUNNING[stage])) for stage in STAGES)))
+                .where(TaskFileRow.state.in_(OPEN_STATES))
                 .group_by(TaskFileRow.state)
             )
             return {row[0]: row[1] for row in session.execute(query)}
 
 
 _NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+_CANCELLED: dict[str, Any] = {
+    "state": "cancelled",
+    "reason": "cancelled",
+    "error": "Task cancelled",
+    "stored_count": 0,
+}
 
 
-def _new_row(task_id: str, position: int, file: NewFile, now: float) -> TaskFileRow:
+def _new_row(task_id: str, position: int, file: NewFile, now: float) -> dict[str, Any]:
     is_unchanged = file.unchanged_chunks is not None
-    return TaskFileRow(
-        task_id=task_id,
-        position=position,
-        file_hash=file.file_hash,
-        filename=file.filename,
-        generation=file.generation,
-        state="skipped" if is_unchanged else "queued",
-        reason="unchanged" if is_unchanged else None,
-        chunk_count=file.unchanged_chunks or 0,
-        skipped_count=file.unchanged_chunks or 0,
-        enqueued_at=now,
-        details={},
-        updated_at=now,
-    )
+    return {
+        "task_id": task_id,
+        "position": position,
+        "file_hash": file.file_hash,
+        "filename": file.filename,
+        "generation": file.generation,
+        "state": "skipped" if is_unchanged else "queued",
+        "reason": "unchanged" if is_unchanged else None,
+        "chunk_count": file.unchanged_chunks or 0,
+        "skipped_count": file.unchanged_chunks or 0,
+        "enqueued_at": now,
+        "details": {},
+        "updated_at": now,
+    }
 
 
 def _files_of(session: Session, task_id: str) -> list[TaskFileRow]:
@@ -303,20 +353,42 @@ def _file_row(session: Session, namespace: str, project: str, dataset: str, file
     return session.scalar(query)
 
 
-def _in_hand_elsewhere(session: Session, task: TaskRow, row: TaskFileRow) -> bool:
-    query = (
+def _in_hand_elsewhere(session: Session, task: TaskRow, row: TaskFileRow, now: float) -> bool:
+    """Whether another task works on the same file, or somebody deletes chunks of it."""
+    query = _same_file_elsewhere(task, row).where(
+        or_(TaskFileRow.state.in_(RUNNING.values()), TaskFileRow.lease_until > now)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _is_used_elsewhere(
+    session: Session, task: TaskRow, row: TaskFileRow, chunks: tuple[str, str], now: float
+) -> bool:
+    """Whether another task writes (or deletes) these chunks now, or would go back to them when it is cancelled."""
+    generation, database = chunks
+    is_in_hand = or_(TaskFileRow.state.in_(RUNNING.values()), TaskFileRow.lease_until > now)
+    is_written = is_in_hand & (TaskFileRow.generation == generation) & (TaskRow.database == database)
+    is_kept = (
+        TaskRow.finished_at.is_(None)
+        & (TaskFileRow.state == "processed")
+        & (TaskFileRow.previous_generation == generation)
+        & (TaskFileRow.previous_database == database)
+    )
+    return session.scalar(_same_file_elsewhere(task, row).where(or_(is_written, is_kept)).limit(1)) is not None
+
+
+def _same_file_elsewhere(task: TaskRow, row: TaskFileRow) -> Select[tuple[int]]:
+    return (
         select(TaskFileRow.id)
         .join(TaskRow, TaskRow.id == TaskFileRow.task_id)
         .where(
             TaskFileRow.file_hash == row.file_hash,
             TaskFileRow.id != row.id,
-            TaskFileRow.state.in_(RUNNING.values()),
             TaskRow.namespace == task.namespace,
             TaskRow.project == task.project,
             TaskRow.dataset == task.dataset,
         )
     )
-    return session.scalar(query.limit(1)) is not None
 
 
 def _owned(session: Session, file_id: int, owner: str) -> TaskFileRow | None:
@@ -364,6 +436,7 @@ def _claimed(row: TaskFileRow, task: TaskRow) -> ClaimedFile:
         attempts=row.attempts,
         crashes=row.crashes,
         details=dict(row.details or {}),
+        is_cancelled=task.cancelled_at is not None,
     )
 
 

@@ -1,12 +1,9 @@
-"""One chunk per page; a page over the limit gives several, and none reaches into the next page."""
-
-import numpy as np
+"""One chunk per page; a page over the limit gives several."""
 
 from rag.chunkers.base import TokenCounter
 from rag.chunkers.cutting import Cutter
 from rag.chunkers.options import SizeOptions
 from rag.chunkers.spans import (
-    Positions,
     as_spans,
     gaps_filled,
     line_spans,
@@ -27,13 +24,8 @@ class PagesChunker:
         self._counter = counter
 
     def chunk(self, document: Document) -> list[Chunk]:
-        page_starts = np.array([page.start for page in document.pages], dtype=np.int64)
-
-        def page_numbers(positions: Positions) -> Positions:
-            return np.searchsorted(page_starts, positions, "right").astype(np.int64)
-
         pages = gaps_filled(document.text, as_spans([(page.start, page.end) for page in document.pages]))
         cutter = Cutter(document, self._counter)
         rules = cutter.characters(self._options.chunk_size, self._options.overlap)
         finders = (paragraph_spans, sentence_spans, line_spans, word_spans)
-        return cutter.cut(pages, finders, rules, group=page_numbers)
+        return cutter.cut(pages, finders, rules)

@@ -8,7 +8,7 @@ from rag.chunkers.base import TokenCounter
 from rag.chunkers.packing import Measure, Rule, pack, refine
 from rag.chunkers.places import Places, heading_starts, join_headings
 from rag.chunkers.rulers import TokenRuler
-from rag.chunkers.spans import Finder, Positions, Spans, trimmed
+from rag.chunkers.spans import Finder, Positions, Spans, parted, trimmed
 from rag.errors import InvalidInputError
 from rag.types import Chunk, Document
 
@@ -44,28 +44,42 @@ class Cutter:
     def cut(
         self, pieces: Spans, finders: Sequence[Finder], rules: Sequence[Rule], *, group: Group | None = None
     ) -> list[Chunk]:
-        """Pack `pieces` into chunks.
+        """Pack `pieces` into chunks. None reaches over the end of a page: a citation names one page, not a range.
 
         Args:
             pieces: cover all text that is not white space; ideally none is parted.
             finders: coarse to fine, for pieces over a limit.
             rules: the limits of a chunk. Whatever they say, none is larger than the embedder's window.
-            group: where chunks must end.
+            group: where chunks must end besides.
         """
-        join = self._joiner(group)
-        pieces = refine(self._text, join(pieces), finders, rules, join)
+        groups = [each for each in (group, self._page_group()) if each is not None]
+        join = self._joiner(groups)
+        pieces = refine(self._text, join(parted(pieces, self._page_starts())), finders, rules, join)
         if not len(pieces):
             return []
         measures = [rule(pieces) for rule in rules]
-        if group is not None:
-            numbers = group(pieces[:, 0])
-            measures.append(Measure(numbers, numbers, 0, 0))
+        measures += [Measure(numbers, numbers, 0, 0) for each in groups for numbers in [each(pieces[:, 0])]]
         runs = np.array(pack(measures), dtype=np.int64)
         return self._chunks(np.stack([pieces[runs[:, 0], 0], pieces[runs[:, 1], 1]], axis=1))
 
-    def _joiner(self, group: Group | None) -> Callable[[Spans], Spans]:
+    def _page_starts(self) -> Positions:
+        return np.array([page.start for page in self._document.pages], dtype=np.int64)
+
+    def _page_group(self) -> Group | None:
+        starts = self._page_starts()
+        if not len(starts):
+            return None
+        return lambda positions: np.searchsorted(starts, positions, "right").astype(np.int64)
+
+    def _joiner(self, groups: Sequence[Group]) -> Callable[[Spans], Spans]:
         starts = heading_starts(self._document)
-        return lambda spans: join_headings(self._text, spans, starts, None if group is None else group(spans[:, 0]))
+
+        def join(spans: Spans) -> Spans:
+            # Every group's numbers rise, so their sum is equal for two neighbours only where each of them is.
+            numbers = np.sum([each(spans[:, 0]) for each in groups], axis=0) if groups else None
+            return join_headings(self._text, spans, starts, numbers)
+
+        return join
 
     def _chunks(self, spans: Spans) -> list[Chunk]:
         places = Places(self._document)

@@ -74,6 +74,16 @@ def trimmed(text: str, spans: Spans) -> Spans:
     return as_spans(result)
 
 
+def parted(spans: Spans, cuts: Positions) -> Spans:
+    """Part each span at the positions of `cuts` that lie inside it; `spans` are in order and do not overlap."""
+    if not len(spans) or not len(cuts):
+        return spans
+    holder = np.searchsorted(spans[:, 0], cuts, "right") - 1
+    inside = cuts[(holder >= 0) & (spans[holder, 0] < cuts) & (cuts < spans[holder, 1])]
+    starts, ends = (np.sort(np.concatenate([spans[:, side], inside])) for side in (0, 1))
+    return np.stack([starts, ends], axis=1)
+
+
 def _matches(text: str, pattern: re.Pattern[str]) -> Spans:
     edges = (edge for match in pattern.finditer(text) for edge in match.span())
     return np.fromiter(edges, dtype=np.int64).reshape(-1, 2)

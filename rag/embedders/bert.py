@@ -92,7 +92,7 @@ class Bert:
         return context
 
     def _pool(self, rows: Tensor, lengths: list[int]) -> Tensor:
-        texts = rows.split(lengths)
+        texts = rows.split_with_sizes(lengths)
         if self._shape.pooling == "cls":
             return torch.stack([text[0] for text in texts]).float()
         return torch.stack([text.mean(dim=0, dtype=torch.float32) for text in texts])

@@ -34,6 +34,8 @@ CONTEXT_WEIGHT = 0.3
 EXACT_WEIGHT = 2.0
 """A number or an identifier of the question is seldom there by chance."""
 NUMBER_BONUS = 0.15
+SAME_SHARE = 0.8
+"""Two sentences say the same when this share of the shorter one's words stands in the other."""
 RELATIVE_FLOOR = 0.6
 """A further quote must be at least this good, compared with the best one."""
 
@@ -182,17 +184,25 @@ def _weights(wanted: Iterable[str], sentences: Sequence[_Sentence]) -> dict[str,
 
 
 def _cut(quotes: Sequence[Quote], max_sentences: int) -> list[Quote]:
+    """The best ones, each statement once: of sentences that say the same, the one from the best source stands."""
     kept: list[Quote] = []
-    seen: set[str] = set()
+    words: list[set[str]] = []
     for quote in quotes:
-        key = " ".join(quote.text.lower().split())
-        if key in seen:
+        own = set(_WORD.findall(quote.text.lower()))
+        same = next((index for index, other in enumerate(words) if _says_the_same(own, other)), None)
+        if same is not None:
+            if quote.number < kept[same].number and len(own) >= SAME_SHARE * len(words[same]):
+                kept[same], words[same] = quote, own
             continue
         if len(kept) == max_sentences or (kept and quote.score < RELATIVE_FLOOR * kept[0].score):
             break
-        seen.add(key)
         kept.append(quote)
+        words.append(own)
     return kept
+
+
+def _says_the_same(first: set[str], second: set[str]) -> bool:
+    return len(first & second) >= SAME_SHARE * min(len(first), len(second))
 
 
 def _sentences(text: str) -> list[str]:

@@ -12,7 +12,7 @@ import ollama
 from rag.errors import BadRequestError, RagError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
 from rag.llms.ollama_wire import DEFAULT_NUM_CTX, ollama_format, ollama_messages, ollama_options, ollama_tools
-from rag.llms.options import ProviderOptions
+from rag.llms.options import ProviderOptions, is_loopback
 from rag.llms.prompted_tools import stream_prompted
 from rag.llms.thinking import ThinkSplitter
 
@@ -38,6 +38,7 @@ class OllamaLLM:
             timeout=httpx.Timeout(options.timeout_s, connect=options.connect_timeout_s),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
             follow_redirects=False,
+            trust_env=not is_loopback(self.url),
             # A key of the process's environment must not reach an address that a project's config names.
             headers={"authorization": f"Bearer {options.api_key or 'ollama'}"},
         )

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from rag.errors import BadRequestError, RagError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
-from rag.llms.options import ProviderOptions
+from rag.llms.options import ProviderOptions, is_loopback
 from rag.llms.prompted_tools import stream_prompted
 from rag.llms.thinking import ThinkSplitter, generation_limit
 
@@ -40,7 +40,7 @@ class OpenAILLM:
             api_key=options.api_key or "none",
             max_retries=0,
             timeout=openai.Timeout(options.timeout_s, connect=options.connect_timeout_s),
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, trust_env=not is_loopback(self.url)),
         )
 
     def stream(self, request: LLMRequest) -> AsyncIterator[Delta]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -22,3 +23,9 @@ class ProviderOptions(ComponentOptions):
     tool_call_strategy: Literal["native_api", "prompt_based"] = Field(
         "native_api", description="`prompt_based` describes tools in the prompt and reads calls from the text."
     )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is on this machine, where the environment's proxies must not be asked."""
+    host = urlsplit(url if "://" in url else f"//{url}").hostname
+    return host in ("localhost", "127.0.0.1", "::1")

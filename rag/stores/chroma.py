@@ -20,7 +20,7 @@ from rag.filters import Filter
 from rag.stores import scores
 from rag.stores.base import StoreIdentity
 from rag.stores.chroma_http import Collection, CollectionMissingError, chroma_server
-from rag.stores.ledger import require_same_identity
+from rag.stores.identity import require_same_identity
 from rag.stores.ledger_store import LedgerStore, require_sound
 from rag.stores.options import StoreOptions
 from rag.types import Hit, Record, Vector
@@ -107,16 +107,26 @@ class ChromaStore(LedgerStore):
             return self._search(collection, vector, limit, where) if collection else []
 
     def _search(self, collection: Collection, vector: Vector, limit: int, where: Filter) -> list[Hit]:
+        """Ask for more than wanted, since a filter or a vector unknown to the ledger may take hits away again."""
         wanted = limit if not where else 8 * limit
         hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where)
-        if len(hits) < limit and where:
-            matching = self._ledger.matching(where, EXACT_CAP)
-            if len(matching) < EXACT_CAP:
-                return self._compare(self._ledger.vectors(matching), vector, limit)
+        if where and len(hits) < limit and len(self._ledger.matching(where, EXACT_CAP)) < EXACT_CAP:
+            return self._exact(vector, limit, where)
         while len(hits) < limit and len(nearest) == wanted and wanted < MAX_OVERFETCH:
             wanted = min(MAX_OVERFETCH, 2 * wanted)
             hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where)
+        if where and len(hits) < limit and len(nearest) == wanted:  # many match, and all are far from the query
+            return self._exact(vector, limit, where)
         return hits[:limit]
+
+    def _exact(self, vector: Vector, limit: int, where: Filter) -> list[Hit]:
+        """Compare with every matching chunk, so many at a time that memory stays bounded."""
+        matching = self._ledger.matching(where)
+        best: list[Hit] = []
+        for start in range(0, len(matching), EXACT_CAP):
+            candidates = self._ledger.vectors(matching[start : start + EXACT_CAP])
+            best += self._compare(candidates, vector, limit)
+        return sorted(best, key=lambda hit: (-hit.score, hit.id))[:limit]
 
     def _find(self) -> Collection | None:
         """The collection, complete; None when there are no vectors."""

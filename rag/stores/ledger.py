@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from rag.errors import ConflictError
 from rag.filters import Filter
 from rag.stores.base import StoreIdentity, StoreStats
 from rag.stores.connections import Connections
-from rag.stores.lexical import match_expression, squash
+from rag.stores.identity import require_same_identity
+from rag.stores.lexical import best_rows
 from rag.stores.sql_filter import compile_filter
 from rag.types import Hit, Matrix, Record, Scalar
 
@@ -71,20 +71,18 @@ class ChunkLedger:
                     _insert(connection, record)
 
     def search_text(self, query: str, *, limit: int, where: Filter) -> list[Hit]:
-        expression = match_expression(query)
         condition, values = compile_filter(where, "chunk.metadata")
+        matching = f"SELECT n FROM chunk WHERE {condition}", values  # noqa: S608  # ours; the rest is bound
         with self._connections.reading() as connection:
-            if connection is None or not expression or limit < 1:
+            if connection is None:
                 return []
+            best = best_rows(connection, query, limit, matching if where else None)
             rows = connection.execute(
-                f"SELECT {_COLUMNS}, found.rank FROM (SELECT rowid AS n, rank FROM words WHERE words MATCH ?"  # noqa: S608  # ours; the rest is bound
-                + (" ORDER BY rank LIMIT ?" if not where else "")
-                + f") AS found JOIN {_JOINED.replace('chunk JOIN', 'chunk ON chunk.n = found.n JOIN')}"
-                + f" WHERE {condition} ORDER BY found.rank, chunk.id LIMIT ?",
-                [expression, *([limit] if not where else []), *values, limit],
-            ).fetchall()
-        scored = [(row, squash(-float(row[6]))) for row in rows]
-        return [hit(_record(row), value, "lexical") for row, value in scored]
+                f"SELECT {_COLUMNS}, chunk.n FROM {_JOINED} WHERE chunk.n IN (SELECT value FROM json_each(?))",  # noqa: S608  # ours
+                [orjson.dumps([n for n, _ in best]).decode()],
+            )
+            found = {row[6]: _record(row) for row in rows}
+        return [hit(found[n], score, "lexical") for n, score in best if n in found]
 
     def by_ids(self, ids: Sequence[str], where: Filter) -> dict[str, Record]:
         """The chunks among `ids` that exist and match."""
@@ -177,17 +175,6 @@ class ChunkLedger:
             [orjson.dumps(list(ids)).decode(), *values],
         )
         return [_record(row) for row in rows]
-
-
-def require_same_identity(wanted: StoreIdentity, model_id: str, dimension: int, metric: str) -> None:
-    """Raise ConflictError unless vectors made so can be compared with ours."""
-    if (wanted.model_id, wanted.dimension, wanted.metric) != (model_id, dimension, metric):
-        raise ConflictError(
-            f"database '{wanted.database}' in project '{wanted.namespace}/{wanted.project}' holds vectors of "
-            f"'{model_id}' (dimension {dimension}, {metric}), but its embedding strategy now gives "
-            f"'{wanted.model_id}' (dimension {wanted.dimension}, {wanted.metric}). Restore the old embedding "
-            "strategy, or process the files again into a new database"
-        )
 
 
 def hit(record: Record, value: float, stage: str) -> Hit:

@@ -23,7 +23,8 @@ from server.schemas.datasets import (
     UploadAnswer,
 )
 from server.services.uploads import Upload, receive_upload, refuse_early
-from state.files import DatasetFiles, StoredFile
+from state.file_names import StoredFile
+from state.files import DatasetFiles
 from state.generations import GenerationStore, LiveFile
 from workers.dispatch import StoredFile as TaskFile
 

@@ -12,7 +12,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from rag.errors import BadRequestError, InvalidInputError, LimitExceededError, StorageFullError
-from state.files import DatasetFiles, IncomingFile, StoredFile
+from state.file_names import StoredFile
+from state.files import DatasetFiles
+from state.incoming import IncomingFile
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

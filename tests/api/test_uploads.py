@@ -244,7 +244,7 @@ def test_full_disk_is_507_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("state.files.os.fsync", full)
+    monkeypatch.setattr("state.incoming.os.fsync", full)
     assert_error(client.post(URL, files={"file": ("a.txt", b"x")}), 507, "disk is full")
     assert leftovers(engine) == []
 

@@ -145,6 +145,12 @@ def test_page_range_is_where_the_first_and_last_character_stand(name: str, count
         assert (chunk.page_start, chunk.page_end) == (holding[0], holding[-1])
 
 
+def test_no_chunk_reaches_over_the_end_of_a_page(name: str, counter: TokenCounter) -> None:
+    chunks = cut(name, paged_document(), counter)
+    assert {chunk.page_start for chunk in chunks} == {chunk.page_end for chunk in chunks}
+    assert all(chunk.page_start == chunk.page_end for chunk in chunks)
+
+
 def test_heading_path_is_that_of_the_last_heading_before_the_chunk(name: str, counter: TokenCounter) -> None:
     document = sectioned_document()
     for chunk in cut(name, document, counter):

@@ -1,6 +1,5 @@
 """What every embedder promises, asked of each of them."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +11,6 @@ from rag.embedders.base import Embedder
 from rag.embedders.batching import BatchingEmbedder
 from rag.errors import EmbeddingError, UnknownComponentError
 from tests.unit.embedders.embedding_server import EmbeddingServer, running_server
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 SENTENCES = [
     "The cat sat on the warm mat in the kitchen.",

@@ -152,6 +152,23 @@ def test_a_server_that_goes_silent_is_given_up(remote: Provider) -> None:
     assert "0.2 s" in str(error)
 
 
+def test_the_environments_proxy_is_not_asked_for_a_local_server(
+    remote: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert play(remote.build(), ask("one two"))[1] is None
+
+
+def test_a_key_of_the_environment_does_not_leave_it(remote: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OLLAMA_API_KEY"):
+        monkeypatch.setenv(name, "sk-of-the-operator")
+    play(remote.build(), ask())
+    assert "sk-of-the-operator" not in str(remote.server.requests()[-1]["headers"])
+
+    play(remote.build(api_key="sk-configured"), ask())
+    assert remote.server.requests()[-1]["headers"]["authorization"] == "Bearer sk-configured"
+
+
 def test_a_busy_server_is_named_as_busy(remote: Provider) -> None:
     remote.server.behave(busy_503=True)
     _, error = play(remote.build(), ask())

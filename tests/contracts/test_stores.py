@@ -428,6 +428,17 @@ class TestChromaStore:
         store.delete("set/a")
         assert store._server.count(store._find().id) == 10
 
+    def test_a_filter_of_many_far_chunks_is_still_answered_in_full(self, chroma_store, monkeypatch) -> None:
+        monkeypatch.setattr("rag.stores.chroma.EXACT_CAP", 50)
+        monkeypatch.setattr("rag.stores.chroma.MAX_OVERFETCH", 64)
+        store = chroma_store()
+        query = unit(0)
+        records = sorted((record(number) for number in range(1000)), key=lambda each: -float(each.vector @ query))
+        far = {each.id for each in records[-120:]}
+        store.upsert([replace(each, metadata={"far": each.id in far}) for each in records])
+        hits = store.search_vector(query, limit=20, where=parse_filter({"far": True}))
+        assert ids(hits) == [each.id for each in records[-120:-100]]
+
     def test_another_process_sees_writes_and_a_drop(self, chroma_store) -> None:
         first, second = chroma_store(), chroma_store()
         first.upsert([record(1, "wing")])

@@ -7,8 +7,9 @@ import pytest
 
 from config.layout import DatasetPaths
 from rag.errors import LimitExceededError, NotFoundError
-from state.file_names import safe_name, stamped_name
-from state.files import INCOMING, DatasetFiles, StoredFile, sweep_abandoned, sweep_projects
+from state.file_names import StoredFile, safe_name, stamped_name
+from state.files import DatasetFiles
+from state.incoming import INCOMING, sweep_abandoned, sweep_projects
 
 
 @pytest.fixture

@@ -1,0 +1,89 @@
+"""What the pages say and what the code does are the same."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.reference import render_components, render_settings, variables
+from config.settings import Settings
+from rag.errors import RagError
+from server.app import create_app
+from server.errors import status_of
+from tests.docs.blocks import README, ROOT
+
+DOCS = ROOT / "docs"
+LINKED_PAGES = (README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
+
+_ENDPOINT = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) \| `([^`]+)` \|", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_VARIABLE = re.compile(r"\bLF_[A-Z_]+\b")
+
+
+def errors_below(kind: type[RagError]) -> Iterator[type[RagError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        if each.__module__ == "rag.errors":
+            yield from errors_below(each)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("settings.md", render_settings), ("components.md", render_components)],
+    ids=lambda value: str(value),
+)
+def test_generated_pages_are_current(name: str, content: object) -> None:
+    assert callable(content)
+    assert (DOCS / name).read_text(encoding="utf-8") == content(), "run `python -m config.reference`"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    text = (DOCS / "settings.md").read_text(encoding="utf-8")
+    assert all(f"`{variable}`" in text for variable in variables(name))
+
+
+@pytest.mark.parametrize("page", LINKED_PAGES, ids=lambda page: page.name)
+def test_pages_name_only_variables_that_exist(page: Path) -> None:
+    known = {variable for name in Settings.model_fields for variable in variables(name)}
+    known |= {"LF_PUBLISH", "LF_READY_FILE", "LF_SUPERVISED"}  # of compose and of the supervisor
+    assert set(_VARIABLE.findall(page.read_text(encoding="utf-8"))) - known == set()
+
+
+@pytest.mark.parametrize("kind", errors_below(RagError), ids=lambda kind: kind.__name__)
+def test_every_error_class_is_documented_with_its_code_and_status(kind: type[RagError]) -> None:
+    row = f"| `{kind.__name__}` | `{kind.code}` | {status_of(kind('message'))} | "
+    assert row in (DOCS / "errors.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_operation_and_no_other(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path))
+    real = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
+    listed = _ENDPOINT.findall(README.read_text(encoding="utf-8"))
+    shown = [(method, re.sub(r"^P\b", "/v1/projects/{namespace}/{project}", path)) for method, path in listed]
+    assert len(shown) == len(set(shown))
+    assert set(shown) == real
+
+
+@pytest.mark.parametrize("page", LINKED_PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = set(_LINK.findall((DOCS / "index.md").read_text(encoding="utf-8")))
+    assert linked == {path.name for path in DOCS.glob("*.md")} - {"index.md"}
