@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,14 @@ from cli.errors import QuickstartError
 from config.settings import Settings
 
 POLL_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that the server has; `chunk_count` 0 means that it has not been processed."""
+
+    name: str
+    chunk_count: int
 
 
 class ApiClient:
@@ -47,14 +56,20 @@ class ApiClient:
     def put_config(self, config: dict[str, Any]) -> None:
         self._send("PUT", self._project, json={"config": config})
 
-    def dataset_files(self, dataset: str) -> dict[str, int]:
-        """Chunk count by file hash; 0 means that the file has not been processed."""
+    def dataset_files(self, dataset: str) -> dict[str, StoredFile]:
+        """By file hash."""
         answer = self._send("GET", f"{self._project}/datasets/") or {}
         for entry in answer["datasets"]:
             if entry["name"] == dataset:
                 metadata = entry["details"]["files_metadata"]
-                return {file["hash"]: file.get("chunk_count") or 0 for file in metadata}
+                return {
+                    file["hash"]: StoredFile(file["original_file_name"], file.get("chunk_count") or 0)
+                    for file in metadata
+                }
         return {}
+
+    def remove(self, dataset: str, file_hash: str) -> None:
+        self._send("DELETE", f"{self._project}/datasets/{dataset}/data/{file_hash}?remove_from_disk=true")
 
     def upload(self, dataset: str, path: Path) -> None:
         with path.open("rb") as file:

@@ -55,9 +55,13 @@ def _import_dataset(console: Console, client: ApiClient, dataset: ExampleDataset
     present = client.dataset_files(dataset.name)
     paths = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in dataset.files}
     new = [path for file_hash, path in paths.items() if file_hash not in present]
+    own_names = {path.name for path in dataset.files}
+    for file_hash, stored in present.items():
+        if file_hash not in paths and stored.name in own_names:
+            client.remove(dataset.name, file_hash)  # an earlier version of a file of the example
     for path in new:
         client.upload(dataset.name, path)
-    if new or not all(present.values()):
+    if new or not all(stored.chunk_count for stored in present.values()):
         _process(console, client, dataset.name)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 import orjson
+import structlog
 
 from config.options import choose_options
 from config.processing import ProcessingPlan, fingerprints, plan_processing
@@ -16,7 +17,7 @@ from rag.chunkers.base import TokenCounter
 from rag.embedders import counter_for, embedders
 from rag.embedders.base import Embedder
 from rag.embedders.batching import BatchingEmbedder
-from rag.errors import NotFoundError, UpstreamError
+from rag.errors import NotFoundError, RagError, UpstreamError
 from rag.llms import llms
 from rag.llms.base import LLM
 from rag.parsers.base import ParseLimits
@@ -25,6 +26,8 @@ from rag.retrievers.base import Retriever
 from rag.stores import stores
 from rag.stores.base import Store, StoreIdentity
 from rag.stores.live import LiveStore
+
+log = structlog.get_logger(__name__)
 
 Part = TypeVar("Part")
 LiveCheck = Callable[[set[tuple[str, str]]], set[tuple[str, str]]]
@@ -44,7 +47,8 @@ class Assembly:
         self._settings = settings
         self._live_check = live_check
         self._parts: dict[Hashable, Any] = {}
-        self._lock = threading.RLock()
+        self._building: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def processing(self, config: ProjectConfig, strategy_name: str, database: DatabaseConfig) -> ProcessingPlan:
         """Needs no model in memory, only its tokenizer."""
@@ -75,9 +79,18 @@ class Assembly:
         identity = StoreIdentity(
             namespace, project, database.name, embedder.model_id, embedder.dimension, database.metric
         )
-        values = choose_options(stores, database.type, database.config).values
-        key = ("store", identity, database.type, _frozen(values))
-        return self._kept(key, lambda: self._build_store(database.type, values, identity))
+        return self._store(database, identity)
+
+    def store_to_delete_from(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
+        """`raw_store`, also while the embedder cannot be had: what was stored can always be removed."""
+        try:
+            self.embedder(database)
+        except RagError as error:
+            log.warning("store.without_embedder", database=database.name, error=error.message)
+        else:
+            return self.raw_store(namespace, project, database)
+        identity = StoreIdentity(namespace, project, database.name, "unknown", 1, database.metric)
+        return self._store(database, identity)
 
     def store(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
         """The store as queries see it: live chunks only."""
@@ -120,10 +133,20 @@ class Assembly:
                 part.close()
 
     def _kept(self, key: Hashable, build: Callable[[], Part]) -> Part:
+        """One caller builds; who wants another part meanwhile does not wait for it: a model may take minutes."""
         with self._lock:
-            if key not in self._parts:
-                self._parts[key] = build()
-            return cast("Part", self._parts[key])
+            if key in self._parts:
+                return cast("Part", self._parts[key])
+            building = self._building.setdefault(key, threading.Lock())
+        with building:
+            with self._lock:
+                if key in self._parts:
+                    return cast("Part", self._parts[key])
+            part = build()
+            with self._lock:
+                self._parts[key] = part
+                self._building.pop(key, None)
+            return part
 
     def _counter(self, embedding: EmbeddingStrategy) -> TokenCounter:
         return counter_for(embedding.type, self._embedder_options(embedding))
@@ -135,6 +158,11 @@ class Assembly:
         if strategy.type == "OllamaEmbedder":
             known["base_url"] = self._settings.ollama_host
         return {**known, **chosen}
+
+    def _store(self, database: DatabaseConfig, identity: StoreIdentity) -> Store:
+        values = choose_options(stores, database.type, database.config).values
+        key = ("store", identity, database.type, _frozen(values))
+        return self._kept(key, lambda: self._build_store(database.type, values, identity))
 
     def _build_store(self, type_name: str, values: dict[str, Any], identity: StoreIdentity) -> Store:
         if type_name == "ChromaStore" and self._settings.chroma_url is None:

@@ -1,16 +1,16 @@
 """A data processing strategy → the routes that files take, and the generation that names what they give."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-
-import orjson
 
 from config.options import choose_options, option_names
 from config.rag_section import DataProcessingStrategy, EmbeddingStrategy, ExtractorEntry, ParserEntry
 from rag.chunkers import chunkers
 from rag.chunkers.base import TokenCounter
+from rag.embedders import embedders
 from rag.errors import ConfigError
 from rag.extractors import extractors
 from rag.parsers import parsers
@@ -92,6 +92,8 @@ def plan_processing(
             f"data processing strategy '{strategy.name}' has no parser that is known here (it names {names}). "
             f"Known: {', '.join(parsers.names)}"
         )
+    if embedding.type in embedders:
+        warnings.extend(choose_options(embedders, embedding.type, embedding.config).warnings)
     found = [_extract_route(entry, warnings) for entry in _ordered(strategy.extractors)]
     everything, parse_only = fingerprints(strategy, embedding)
     return ProcessingPlan(
@@ -115,7 +117,7 @@ def _parse_route(entry: ParserEntry, counter: TokenCounter, warnings: list[str])
 
 def _chunking(entry: ParserEntry, warnings: list[str]) -> tuple[str, dict[str, Any]]:
     default = _DEFAULT_CHUNKER.get(parsers.canonical(entry.type), "auto")
-    wanted = entry.config.get("chunk_strategy") or default
+    wanted = str(entry.config.get("chunk_strategy") or default)
     if wanted not in chunkers:
         warnings.append(f"parser '{entry.type}': chunk_strategy '{wanted}' is not known; '{default}' is used")
         wanted = default
@@ -148,4 +150,7 @@ def _without(values: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:32]
+    # Twice, because keys become text in the first pass: numbers and words cannot be sorted together.
+    plain = json.loads(json.dumps(value, default=str))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

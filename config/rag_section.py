@@ -179,7 +179,8 @@ class RagConfig(Section):
             return found
         if name is None:
             raise BadRequestError("No database specified and no default available")
-        raise NotFoundError(f"Database '{name}' not found")
+        known = ", ".join(entry.name for entry in self.databases) or "none"
+        raise NotFoundError(f"Database '{name}' not found. Available: {known}")
 
     def notes(self) -> list[str]:
         found = [note for index, entry in enumerate(self.databases) for note in entry.notes(f"rag.databases[{index}]")]

@@ -92,7 +92,7 @@ class Record:
 
     id: str
     text: str
-    vector: Vector
+    vector: Vector = field(compare=False)
     file_key: str
     generation: str
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
@@ -112,4 +112,4 @@ class Hit:
     generation: str
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
-    vector: Vector | None = None
+    vector: Vector | None = field(default=None, compare=False)

@@ -118,9 +118,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(error.status_code, code, message, headers=error.headers)
 
 
-async def _validation_error(_request: Request, error: Exception) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return validation_response(error.errors())
+    problems = error.errors()
+    media_type = request.headers.get("content-type", "")
+    if len(problems) == 1 and tuple(problems[0]["loc"]) == ("body",) and "json" not in media_type:
+        sent = f"it was sent as '{_shortened(media_type)}'" if media_type else "it was sent without a type"
+        problem = {
+            **problems[0],
+            "msg": f"the body is to be JSON and {sent}: add the header Content-Type: application/json",
+        }
+        return validation_response([problem])
+    return validation_response(problems)
 
 
 async def _os_error(_request: Request, error: Exception) -> Response:

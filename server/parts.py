@@ -18,6 +18,7 @@ from server.services.projects import ProjectService
 from server.services.rag import RagService, Searcher
 from server.services.rag_health import RagHealthService
 from server.services.tasks import TaskService
+from server.services.warm_up import WarmUp
 from state.database import StateDatabase
 from state.generations import GenerationStore
 from state.incoming import sweep_projects
@@ -36,6 +37,7 @@ class Engine:
     generations: GenerationStore
     assembly: Assembly
     dispatcher: Dispatcher
+    warm_up: WarmUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         assembly = Assembly(settings, generations.live_check)
         stack.push_async_callback(assembly.aclose)
         await to_thread.run_sync(sweep_projects, settings.projects_dir)
+        warm_up = WarmUp(assembly.warm_up)
+        warm_up.start()
         yield Engine(
             settings=settings,
             database=database,
@@ -74,6 +78,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             generations=generations,
             assembly=assembly,
             dispatcher=Dispatcher(settings, database, assembly),
+            warm_up=warm_up,
         )
 
 
@@ -96,7 +101,7 @@ async def open_services(engine: Engine) -> AsyncIterator[Services]:
             rag=RagService(projects, searcher),
             rag_health=RagHealthService(projects, engine.assembly),
             chat=ChatService(sessions, searcher, engine.assembly.llm, load_project=projects.load),
-            health=HealthService(settings, engine.database, projects, dispatcher, client),
+            health=HealthService(settings, engine.database, projects, dispatcher, client, engine.warm_up),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from state.database import StateDatabase
@@ -78,9 +78,8 @@ class CancellationStore:
             if dataset is not None:
                 tasks = tasks.where(TaskRow.dataset == dataset)
             tasks = tasks.where(TaskRow.finished_at.is_(None))
-            is_concerned = TaskFileRow.task_id.in_(tasks)
-            if file_hash is not None:
-                is_concerned &= TaskFileRow.file_hash == file_hash
+            is_file = true() if file_hash is None else TaskFileRow.file_hash == file_hash
+            is_concerned = TaskFileRow.task_id.in_(tasks) & is_file
             is_unfinished = is_concerned & TaskFileRow.state.in_(OPEN_STATES)
             concerned = sorted(session.scalars(select(TaskFileRow.task_id).where(is_unfinished).distinct()))
             session.execute(

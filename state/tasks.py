@@ -290,9 +290,7 @@ class TaskStore:
     def unfinished_business(self) -> tuple[list[str], list[str]]:
         """(tasks whose files may all have ended, finished tasks that were not cleaned up), for the sweeper."""
         long_ago = self._clock() - 2 * self._lease_s
-        has_open = select(TaskFileRow.id).where(
-            TaskFileRow.task_id == TaskRow.id, TaskFileRow.state.in_(OPEN_STATES)
-        )
+        has_open = select(TaskFileRow.id).where(TaskFileRow.task_id == TaskRow.id, TaskFileRow.state.in_(OPEN_STATES))
         with self._database.read() as session:
             open_tasks = session.scalars(select(TaskRow.id).where(TaskRow.finished_at.is_(None), ~has_open.exists()))
             dirty_tasks = session.scalars(
@@ -361,9 +359,7 @@ def _in_hand_elsewhere(session: Session, task: TaskRow, row: TaskFileRow, now: f
     return session.scalar(query.limit(1)) is not None
 
 
-def _is_used_elsewhere(
-    session: Session, task: TaskRow, row: TaskFileRow, chunks: tuple[str, str], now: float
-) -> bool:
+def _is_used_elsewhere(session: Session, task: TaskRow, row: TaskFileRow, chunks: tuple[str, str], now: float) -> bool:
     """Whether another task writes (or deletes) these chunks now, or would go back to them when it is cancelled."""
     generation, database = chunks
     is_in_hand = or_(TaskFileRow.state.in_(RUNNING.values()), TaskFileRow.lease_until > now)
@@ -377,7 +373,7 @@ def _is_used_elsewhere(
     return session.scalar(_same_file_elsewhere(task, row).where(or_(is_written, is_kept)).limit(1)) is not None
 
 
-def _same_file_elsewhere(task: TaskRow, row: TaskFileRow) -> Select[tuple[int]]:
+def _same_file_elsewhere(task: TaskRow, row: TaskFileRow) -> Select[int]:
     return (
         select(TaskFileRow.id)
         .join(TaskRow, TaskRow.id == TaskFileRow.task_id)

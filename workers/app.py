@@ -12,7 +12,7 @@ VISIBILITY_SLACK_S = 600.0
 def create_celery(settings: Settings) -> Celery:
     """An app that can send and consume; tasks are registered by importing `workers.tasks`."""
     broker_url = settings.broker_url or settings.redis_url
-    app = Celery("paddock", broker=broker_url, set_as_current=True)
+    app = Celery("paddock", broker=broker_url, set_as_current=True, task_cls="workers.requests:PaddockTask")
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",

@@ -2,11 +2,15 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from config.layout import DatasetPaths
 from rag.document_format import dump_chunks, dump_document, load_chunks, load_document
 from rag.types import Chunk, Document
+
+ABANDONED_AFTER_S = 3600.0
+_PART = ".part-"
 
 
 class Checkpoints:
@@ -37,6 +41,12 @@ class Checkpoints:
         for path in self._folder.glob(f"{file_hash}.*"):
             path.unlink(missing_ok=True)
 
+    def drop_abandoned(self) -> None:
+        """Remove what a process that was killed while it wrote has left."""
+        for path in self._folder.glob(f"{_PART}*"):
+            if path.stat().st_mtime < time.time() - ABANDONED_AFTER_S:
+                path.unlink(missing_ok=True)
+
     def _text_path(self, file_hash: str, parse_fingerprint: str) -> Path:
         return self._folder / f"{file_hash}.{parse_fingerprint[:12]}.text.json"
 
@@ -50,8 +60,9 @@ class Checkpoints:
             return None
 
     def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        # Without `parents`: a dataset that was deleted meanwhile does not come back.
+        path.parent.mkdir(exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PART)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

@@ -1,7 +1,8 @@
 """What the server calls: starting, watching and ending work. Hides Celery, and imports no task."""
 
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from config.project import ProjectConfig
 from config.settings import Settings
 from rag.errors import NotFoundError, RagError, UpstreamError
 from rag.stores.base import Store
-from state.cancellation import Cancellation, CancellationStore
+from state.cancellation import Cancellation, CancellationStore, Reverted
 from state.database import StateDatabase
 from state.generations import GenerationStore, LiveFile
 from state.tables import TaskRow
@@ -39,14 +40,23 @@ class StoredFile:
 class Dispatcher:
     """One per API process. Every method is synchronous and safe to call from several threads."""
 
-    def __init__(self, settings: Settings, database: StateDatabase, assembly: Assembly) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: StateDatabase,
+        assembly: Assembly,
+        *,
+        queue: TaskQueue | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._assembly = assembly
-        self._tasks = TaskStore(database, lease_s=settings.lease_s)
-        self._cancellations = CancellationStore(database)
+        self._tasks = TaskStore(database, lease_s=settings.lease_s, clock=clock)
+        self._cancellations = CancellationStore(database, clock=clock)
         self._generations = GenerationStore(database)
         self._workers = WorkerRegistry(database)
-        self._queue = TaskQueue(create_celery(settings))
+        self._queue = queue or TaskQueue(create_celery(settings))
+        self._owner = f"api:{uuid.uuid4().hex[:12]}"
 
     # -- processing -----------------------------------------------------------------------------------------
 
@@ -66,6 +76,8 @@ class Dispatcher:
             NotFoundError: the dataset's strategy or database is not in the configuration any more.
             UpstreamError: the broker does not answer; no task was made.
         """
+        snapshot = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        config = ProjectConfig.parse(snapshot)  # what the workers will read, so that both find the same generation
         entry = config.dataset(dataset)
         strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
         self._queue.check()
@@ -80,7 +92,7 @@ class Dispatcher:
             dataset=dataset,
             strategy=strategy.name,
             database=database.name,
-            config=config.model_dump(mode="json", by_alias=True, exclude_none=True),
+            config=snapshot,
             request_id=request_id,
         )
         self._tasks.create(task, new_files)
@@ -106,7 +118,9 @@ class Dispatcher:
             state = str(self.task_status(namespace, project, task_id)["state"]).lower()
             return _cancel_body(task_id, f"Task already {state}", cancelled=False, already_completed=True)
         if cancelled.report is not None:
-            return {**cancelled.report, "message": "Task already cancelled", "already_cancelled": True}
+            # The report is not there yet while the first call is still taking back, or when it broke off.
+            report = cancelled.report or _cancel_body(task_id, "", cancelled=True)
+            return {**report, "message": "Task already cancelled", "already_cancelled": True}
         body = self._take_back(cancelled)
         self._cancellations.save_report(task_id, body)
         if self._tasks.finish_if_done(task_id):
@@ -119,8 +133,7 @@ class Dispatcher:
         config = ProjectConfig.parse(task.config)
         for each in cancelled.reverted:
             try:
-                store = self._assembly.raw_store(task.namespace, task.project, config.database(task.database))
-                store.delete(f"{task.dataset}/{each.file_hash}", each.generation)
+                self._discard(task, config, each)
             except RagError as error:
                 errors.append({"file_hash": each.file_hash, "error": error.message})
         reverted_count = len(cancelled.reverted) - len(errors)
@@ -134,6 +147,17 @@ class Dispatcher:
             files_failed_to_revert=len(errors),
             errors=errors or None,
         )
+
+    def _discard(self, task: TaskRow, config: ProjectConfig, dead: Reverted) -> None:
+        store = self._assembly.store_to_delete_from(task.namespace, task.project, config.database(task.database))
+        if not self._tasks.reserve_discard(
+            dead.file_id, self._owner, generation=dead.generation, database=task.database
+        ):
+            return  # another task writes the same chunks now
+        try:
+            store.delete(f"{task.dataset}/{dead.file_hash}", dead.generation)
+        finally:
+            self._tasks.end_discard(dead.file_id, self._owner)
 
     # -- removing -------------------------------------------------------------------------------------------
 
@@ -168,7 +192,7 @@ class Dispatcher:
         """Drop every database of a project and forget its files; a configuration that is broken keeps none back."""
         self._drop_work(namespace, project)
         for database in config.databases if config else []:
-            self._assembly.raw_store(namespace, project, database).drop()
+            self._assembly.store_to_delete_from(namespace, project, database).drop()
         self._generations.forget(namespace, project)
 
     def _delete_chunks(
@@ -178,7 +202,7 @@ class Dispatcher:
         names = {entry.database for entry in config.datasets if entry.name == dataset}
         names |= {each.database for each in live.values() if each.database}
         stores: Mapping[str, Store] = {
-            database.name: self._assembly.raw_store(namespace, project, database)
+            database.name: self._assembly.store_to_delete_from(namespace, project, database)
             for database in config.databases
             if database.name in names
         }
@@ -188,7 +212,7 @@ class Dispatcher:
         self, namespace: str, project: str, dataset: str | None = None, file_hash: str | None = None
     ) -> None:
         for task_id in self._cancellations.drop_work(namespace, project, dataset, file_hash):
-            self._tasks.finish_if_done(task_id)
+            self._tasks.finish_if_done(task_id)  # the sweeper has it cleaned up, when no stage can be running any more
 
     def _checkpoints(self, namespace: str, project: str, dataset: str) -> Checkpoints:
         return Checkpoints(ProjectPaths.of(self._settings, namespace, project).dataset(dataset))

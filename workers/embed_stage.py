@@ -32,6 +32,7 @@ def _embed(runtime: Runtime, claimed: ClaimedFile) -> None:
     except CancelledTaskError:
         if runtime.tasks.may_discard(claimed, runtime.owner, identity.generation):
             store.delete(identity.file_key, identity.generation)
+            runtime.tasks.end_discard(claimed.id, runtime.owner)
         raise
 
 
@@ -72,7 +73,12 @@ def _known_vectors(runtime: Runtime, claimed: ClaimedFile, store: Store, identit
     live = runtime.generations.of_file(claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
     if live is None or live.generation is None or live.database != claimed.database:
         return {}
-    return {record.text: record.vector for record in store.records(identity.file_key, live.generation)}
+    # Of another length when the model was changed: the store then says so, once it is given a vector of the new one.
+    return {
+        record.text: record.vector
+        for record in store.records(identity.file_key, live.generation)
+        if len(record.vector) == store.identity.dimension
+    }
 
 
 def _written_before(claimed: ClaimedFile, store: Store, identity: FileIdentity) -> set[str]:
@@ -88,8 +94,8 @@ def _load(
     try:
         document = checkpoints.load_document(claimed.file_hash, plan.parse_fingerprint)
         chunks = None if document is None else checkpoints.load_chunks(claimed.file_hash, generation, document)
-    except ConflictError:
-        return None  # written by another version: parsed again
+    except (ConflictError, ValueError):
+        return None  # written by another version, or damaged by a loss of power: parsed again
     return None if document is None or chunks is None else (document, chunks)
 
 

@@ -28,7 +28,7 @@ def _parse(runtime: Runtime, claimed: ClaimedFile) -> None:
         return
     dataset = dataset_of(runtime, claimed)
     raw = dataset.raw(claimed.file_hash)
-    if not raw.is_file():
+    if raw.is_symlink() or not raw.is_file():
         raise InvalidInputError(f"'{claimed.filename}' has no stored bytes any more; upload it again")
     probe = probe_file(raw, claimed.filename)
     on_progress = Reporter(runtime, claimed).parsed
@@ -39,6 +39,14 @@ def _parse(runtime: Runtime, claimed: ClaimedFile) -> None:
     details = _details(parsed, plan, probe.media_type, probe.size_bytes)
     if runtime.tasks.parsed(claimed.id, runtime.owner, chunk_count=len(parsed.chunks), details=details):
         _send_to_embed(runtime, claimed.id)
+    elif _is_gone(runtime, claimed):
+        checkpoints.drop_file(claimed.file_hash)
+
+
+def _is_gone(runtime: Runtime, claimed: ClaimedFile) -> bool:
+    """Whether the file was removed while it was parsed: nothing of its text may stay."""
+    place = (claimed.namespace, claimed.project, claimed.dataset)
+    return runtime.generations.of_file(*place, claimed.file_hash) is None
 
 
 def _send_to_embed(runtime: Runtime, file_id: int) -> None:

@@ -31,6 +31,7 @@ def run_stage(runtime: Runtime, file_id: int, stage: Stage, work: Callable[[Runt
     started = time.monotonic()
     with _bound(claimed, stage), runtime.leases.hold(file_id):
         try:
+            _refuse_if_cancelled(claimed)
             work(runtime, claimed)
         except CancelledTaskError:
             runtime.tasks.end(file_id, runtime.owner, "cancelled", error="Task cancelled", reason="cancelled")
@@ -54,6 +55,11 @@ def run_stage(runtime: Runtime, file_id: int, stage: Stage, work: Callable[[Runt
             raise
         log.info("stage.done", duration_s=round(time.monotonic() - started, 3))
         _end_task(runtime, claimed.task_id)
+
+
+def _refuse_if_cancelled(claimed: ClaimedFile) -> None:
+    if claimed.is_cancelled:
+        raise CancelledTaskError("Task cancelled")
 
 
 def _bound(claimed: ClaimedFile, stage: Stage) -> AbstractContextManager[object]:

@@ -9,18 +9,28 @@ log = structlog.get_logger(__name__)
 
 MESSAGE_GRACE_S = 3.0
 """A file for which a message was sent this recently is not looked at: the message may be on its way."""
+MAX_DIRTY = 100
+"""Tasks that one sweep has cleaned up again, at most."""
 
 
 def sweep(runtime: Runtime) -> None:
     """Take over what silent workers held, send lost messages again, end tasks that were left open."""
     taken_over = runtime.tasks.take_over_expired()
-    sent = {stage: _send_lost(runtime, stage) for stage in STAGES}
     open_tasks, dirty_tasks = runtime.tasks.unfinished_business()
     ended = [task_id for task_id in open_tasks if runtime.tasks.finish_if_done(task_id)]
-    for task_id in (*ended, *dirty_tasks):
-        runtime.queue.send("finish", task_id)
+    sent = {stage: _send_lost(runtime, stage) for stage in STAGES}
+    _send_finish(runtime, ended, dirty_tasks)
     if taken_over or any(sent.values()) or ended:
-        log.info("sweep.done", taken_over=taken_over, sent=sent, ended=len(ended), cleaned=len(dirty_tasks))
+        log.info("sweep.done", taken_over=taken_over, sent=sent, ended=len(ended), dirty=len(dirty_tasks))
+
+
+def _send_finish(runtime: Runtime, ended: list[str], dirty_tasks: list[str]) -> None:
+    """While a store is down, tasks stay dirty: their messages are not piled up on those of the sweep before."""
+    for task_id in ended:
+        runtime.queue.send("finish", task_id)
+    if dirty_tasks and runtime.queue.depth("default") == 0:
+        for task_id in dirty_tasks[:MAX_DIRTY]:
+            runtime.queue.send("finish", task_id)
 
 
 def _send_lost(runtime: Runtime, stage: Stage) -> int:

@@ -1,12 +1,19 @@
 """The beginning and the end of a task."""
 
+from collections.abc import Mapping
+
+import structlog
 from sqlalchemy import select
 
 from config.layout import ProjectPaths
 from config.project import ProjectConfig
+from rag.errors import RagError, UpstreamError
+from state.generations import LiveFile
 from state.tables import TaskFileRow, TaskRow
 from workers.checkpoints import Checkpoints
 from workers.runtime import Runtime
+
+log = structlog.get_logger(__name__)
 
 
 def fan_out(runtime: Runtime, task_id: str) -> None:
@@ -17,30 +24,57 @@ def fan_out(runtime: Runtime, task_id: str) -> None:
 
 
 def clean_up(runtime: Runtime, task_id: str) -> None:
-    """Delete what the task replaced, and its check-points. Can run twice."""
+    """Delete what the task replaced, what it wrote in vain, and its check-points. Can run twice.
+
+    Raises:
+        UpstreamError: the store does not answer; the task stays to be cleaned up.
+    """
     with runtime.database.read() as session:
         task = session.get(TaskRow, task_id)
         rows = list(session.scalars(select(TaskFileRow).where(TaskFileRow.task_id == task_id)))
-    if task is None:
+    if task is None or task.finished_at is None:
         return
+    live = runtime.generations.of_dataset(task.namespace, task.project, task.dataset)
     checkpoints = Checkpoints(ProjectPaths.of(runtime.settings, task.namespace, task.project).dataset(task.dataset))
     for row in rows:
-        if row.state == "processed":
-            _delete_replaced(runtime, task, row)
-        if row.generation:
-            checkpoints.drop_chunks(row.file_hash, row.generation)
+        try:
+            _delete_dead(runtime, task, row, live)
+        except UpstreamError:
+            raise
+        except RagError as error:  # trying again would not help
+            log.warning("task.chunks_left", task_id=task_id, file_hash=row.file_hash[:16], error=error.message)
+        _drop_checkpoints(checkpoints, row, live)
+    checkpoints.drop_abandoned()
     runtime.tasks.mark_cleaned(task_id)
 
 
-def _delete_replaced(runtime: Runtime, task: TaskRow, row: TaskFileRow) -> None:
-    """Only what is not live now: a later task may have gone back to the same options."""
-    if row.previous_generation is None or row.previous_generation == row.generation:
-        return
-    live = runtime.generations.of_file(task.namespace, task.project, task.dataset, row.file_hash)
-    if live is not None and live.generation == row.previous_generation:
-        return
+def _drop_checkpoints(checkpoints: Checkpoints, row: TaskFileRow, live: Mapping[str, LiveFile]) -> None:
+    if row.file_hash not in live:
+        checkpoints.drop_file(row.file_hash)
+    elif row.generation:
+        checkpoints.drop_chunks(row.file_hash, row.generation)
+
+
+def _delete_dead(runtime: Runtime, task: TaskRow, row: TaskFileRow, live: Mapping[str, LiveFile]) -> None:
+    """Delete the chunks that this task replaced or wrote, as far as they are not live and nobody works on them."""
+    shown = live.get(row.file_hash)
+    was_parsed = bool(row.details)
+    candidates = {(row.previous_generation, row.previous_database)}
+    if was_parsed:
+        candidates.add((row.generation, task.database))
+    for generation, database in candidates:
+        if generation and database and (shown is None or (shown.generation, shown.database) != (generation, database)):
+            _discard(runtime, task, row, generation, database)
+
+
+def _discard(runtime: Runtime, task: TaskRow, row: TaskFileRow, generation: str, database: str) -> None:
     config = ProjectConfig.parse(task.config)
-    known = [database.name for database in config.databases]
-    if row.previous_database in known:
-        store = runtime.assembly.raw_store(task.namespace, task.project, config.database(row.previous_database))
-        store.delete(f"{task.dataset}/{row.file_hash}", row.previous_generation)
+    if database not in [each.name for each in config.databases]:
+        return  # a database that was taken out of the configuration answers nobody
+    store = runtime.assembly.store_to_delete_from(task.namespace, task.project, config.database(database))
+    if not runtime.tasks.reserve_discard(row.id, runtime.owner, generation=generation, database=database):
+        return  # whoever uses it deletes it in the end
+    try:
+        store.delete(f"{task.dataset}/{row.file_hash}", generation)
+    finally:
+        runtime.tasks.end_discard(row.id, runtime.owner)

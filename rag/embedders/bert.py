@@ -1,6 +1,6 @@
 """Runs BERT-shaped sentence-transformers models on the CPU without padding and without transformers.
 
-The general path spends half its time on laying weights out anew and on padding, and its imports cost about 200 MB.
+The general path lays every weight out anew at each call and computes padding, and its imports cost about 200 MB.
 A model is taken only if its folder describes exactly what is computed here; the rest goes the general way.
 """
 

@@ -8,7 +8,7 @@ def one_core_threads(count: int) -> ThreadPoolExecutor:
     """Start a pool whose threads compute on one core each; other threads of the process keep their setting.
 
     Work that is split inside an operator waits at the end of each for its slowest part: with other processes on the
-    same cores that cost 10 times the work itself. Whole batches side by side have nothing to wait for.
+    same cores that costs more than the work itself. Whole batches side by side have nothing to wait for.
     """
     import torch
 

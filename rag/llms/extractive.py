@@ -39,6 +39,11 @@ SAME_SHARE = 0.8
 RELATIVE_FLOOR = 0.6
 """A further quote must be at least this good, compared with the best one."""
 
+MIN_QUOTE_WORDS = 4
+MAX_TITLE_CHARS = 40
+
+_HEADING = re.compile(r"\s*#{1,6}\s")
+_RULE = re.compile(r"[\s|:=_*~-]*")
 _WORD = re.compile(r"[^\W_]+(?:[-_.'’][^\W_]+)*", re.UNICODE)
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 _DIGIT = re.compile(r"\d")
@@ -206,7 +211,21 @@ def _says_the_same(first: set[str], second: set[str]) -> bool:
 
 
 def _sentences(text: str) -> list[str]:
-    return [text[start:end] for start, end in sentence_spans(text)]
+    """What can be quoted: sentences and rows, without the headings and rules that stand between them."""
+    prose = "\n".join(line for line in text.splitlines() if not _RULE.fullmatch(line) and not _HEADING.match(line))
+    return [
+        _without_title(sentence).strip()
+        for start, end in sentence_spans(prose)
+        if len(_WORD.findall(sentence := prose[start:end])) >= MIN_QUOTE_WORDS
+    ]
+
+
+def _without_title(sentence: str) -> str:
+    """A title has no full stop, so that it runs into the sentence after it: "Leave\\nAnnual leave is …"."""
+    first, _, rest = sentence.partition("\n")
+    is_title = len(first) <= MAX_TITLE_CHARS and not first.rstrip().endswith((".", ":", ",", ";", "-", "|"))
+    begins_anew = rest.lstrip()[:1].isupper() and len(_WORD.findall(rest)) >= MIN_QUOTE_WORDS
+    return rest if is_title and begins_anew else sentence
 
 
 def _beginning(hits: Sequence[Hit]) -> Quote:

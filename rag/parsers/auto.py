@@ -16,7 +16,9 @@ def parser_for(probe: FileProbe) -> Parser | None:
     """The parser with default options that fits the file best; None if no parser reads its format."""
     for name in _ORDER:
         if probe.media_type in parsers.load(name).media_types:
-            return parsers.build(name, {})
+            parser = parsers.build(name, {})
+            if parser.accepts(probe):
+                return parser
     return None
 
 

@@ -1,7 +1,8 @@
 """From a file to stored chunks: parse → chunk → embed → write. Usable from a script, without server or queue."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from rag.chunkers.base import Chunker
 from rag.embedders.base import Embedder
-from rag.errors import LimitExceededError, NoTextError, UnreadableFileError
+from rag.errors import EmbeddingError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.extractors.base import Extractor
 from rag.parsers.base import FileProbe, ParseLimits, Parser, ProgressCallback, no_progress
 from rag.stores.base import Store
@@ -137,7 +138,6 @@ def build_metadata(
 ) -> Iterator[dict[str, Scalar]]:
     """The metadata of each chunk, in order: where it stands, what it is part of, what extractors found."""
     common: dict[str, Scalar] = {
-        **document.metadata,
         "filename": identity.filename,
         "source": identity.filename,
         "file_hash": identity.file_hash,
@@ -150,8 +150,15 @@ def build_metadata(
         "total_chunks": len(chunks),
     }
     active = [each for each in extractors if each.wants(identity.filename)]
+    named = _with_name(document, identity.filename)
     for chunk in chunks:
-        yield {**common, **_position(identity, chunk), **_extracted(active, chunk, document)}
+        # Ours last: what filters and citations rely on cannot be replaced by what a document or an extractor says.
+        yield {**document.metadata, **_extracted(active, chunk, named), **common, **_position(identity, chunk)}
+
+
+def _with_name(document: Document, filename: str) -> Document:
+    """The document as extractors see it: with the name that the uploader gave, never a path of this host."""
+    return replace(document, metadata={**document.metadata, "filename": filename, "file_path": filename})
 
 
 def _position(identity: FileIdentity, chunk: Chunk) -> dict[str, Scalar]:
@@ -179,10 +186,22 @@ def _extracted(extractors: Sequence[ExtractRoute], chunk: Chunk, document: Docum
 
 
 def _flat(value: Any) -> Scalar | None:
-    """Stores keep scalars: a list becomes comma-joined text, as the configuration contract says."""
-    if isinstance(value, list | tuple):
-        return ", ".join(str(each) for each in value) or None
-    return value if isinstance(value, str | int | float | bool) else None
+    """Stores keep scalars: a list of scalars becomes comma-joined text, what is deeper becomes JSON, as the
+    configuration contract says. None for what says nothing."""
+    if isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return _as_json(value) if value else None
+    if isinstance(value, list | tuple | set | frozenset):
+        entries = [each for each in value if each is not None]
+        if any(not isinstance(each, str | int | float | bool) for each in entries):
+            return _as_json(entries)
+        return ", ".join(str(each) for each in entries) or None
+    return None
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def embed_and_write(
@@ -212,6 +231,8 @@ def embed_and_write(
         missing = [index for index in piece if not is_written(record_id(identity, index))]
         fresh = [index for index in missing if chunks[index].text not in known_vectors]
         vectors = embedder.embed_documents([chunks[index].text for index in fresh]) if fresh else np.empty((0, 0))
+        if len(vectors) != len(fresh):
+            raise EmbeddingError(f"the embedder gave {len(vectors)} vectors for {len(fresh)} texts")
         by_index = dict(zip(fresh, vectors, strict=True))
         store.upsert(
             [

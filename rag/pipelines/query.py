@@ -17,7 +17,7 @@ class QueryPipeline:
         self._retriever = retriever
 
     def run(self, query: Query) -> Retrieval:
-        """Retrieve for one query; the same text from two files, as when two datasets hold one, is one hit: the better."""
+        """Retrieve for one query; the same text from two files (one file in two datasets) is one hit, the better."""
         found = self._retriever.retrieve(query)
         distinct = _without_copies(found.hits)
         missing = len(found.hits) - len(distinct)

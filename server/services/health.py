@@ -15,10 +15,10 @@ from sqlalchemy import text
 
 from config.loader import ProjectStore
 from config.settings import Settings
-from rag.embedders.weights import DEFAULT_MODEL, locate
 from rag.errors import RagError
 from server.schemas.health import ComponentHealth, Health
 from server.schemas.rag import Status
+from server.services.warm_up import WarmUp
 from state.database import StateDatabase
 from state.workers import WorkerInfo
 
@@ -58,12 +58,14 @@ class HealthService:
         projects: ProjectStore,
         dispatcher: HealthDispatcher,
         client: httpx.AsyncClient,
+        warm_up: WarmUp,
     ) -> None:
         self._settings = settings
         self._database = database
         self._projects = projects
         self._dispatcher = dispatcher
         self._client = client
+        self._warm_up = warm_up
         self._threads = CapacityLimiter(CHECK_THREADS)
 
     async def check(self) -> Health:
@@ -71,7 +73,7 @@ class HealthService:
             {
                 "server": self._server,
                 "storage": self._threaded(self._storage),
-                "universal-runtime": self._threaded(self._embedding),
+                "universal-runtime": self._embedding,
                 "rag-service": self._threaded(self._workers),
                 "redis": self._threaded(self._broker),
                 "chroma": self._chroma,
@@ -109,9 +111,13 @@ class HealthService:
             return Finding(f"Only {free // 1_000_000} MB are free: delete files or move LF_DATA_DIR", "degraded")
         return Finding(f"Data directory and state are writable, {free // 1_000_000} MB free")
 
-    def _embedding(self) -> Finding:
-        files = locate(DEFAULT_MODEL)
-        return Finding("Embeddings run in this server's processes", details={"model": files.model_id})
+    async def _embedding(self) -> Finding:
+        details = {"model": self._settings.warm_model}
+        if self._warm_up.state == "loading":
+            return Finding("The embedding model is being loaded", "unhealthy", details)
+        if self._warm_up.state == "failed":
+            return Finding(self._warm_up.message, "unhealthy", details)
+        return Finding("Embeddings run in this server's processes", details=details)
 
     def _workers(self) -> Finding:
         """A living worker for every queue."""

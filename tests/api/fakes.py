@@ -24,6 +24,7 @@ from rag.stores.memory import MemoryStore
 from rag.stores.options import StoreOptions
 from rag.types import Record
 from server.parts import Engine
+from server.services.warm_up import WarmUp
 from state.database import StateDatabase
 from state.generations import GenerationStore
 from state.tables import Base
@@ -186,6 +187,8 @@ async def fake_engine(settings: Settings) -> AsyncIterator[Engine]:
     database = StateDatabase(settings.state_url)
     Base.metadata.create_all(database.engine)
     generations = GenerationStore(database)
+    warm_up = WarmUp(lambda: None)
+    warm_up.state = "ready"
     try:
         yield Engine(
             settings=settings,
@@ -194,6 +197,7 @@ async def fake_engine(settings: Settings) -> AsyncIterator[Engine]:
             generations=generations,
             assembly=FakeAssembly(),  # type: ignore[arg-type]
             dispatcher=FakeDispatcher(generations),  # type: ignore[arg-type]
+            warm_up=warm_up,
         )
     finally:
         database.close()

@@ -66,6 +66,7 @@ async def chat_engine(settings: Settings) -> AsyncIterator[Engine]:
             generations=engine.generations,
             assembly=assembly,  # type: ignore[arg-type]
             dispatcher=engine.dispatcher,
+            warm_up=engine.warm_up,
         )
         await assembly.aclose()
 

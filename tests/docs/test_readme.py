@@ -1,4 +1,7 @@
-"""Every code block of the README and of `docs/` is run or checked. The ones that need a server: tests/e2e/test_readme.py."""
+"""Every code block of the README and of `docs/` is run or checked.
+
+Those that need a running server are in tests/e2e/test_readme.py.
+"""
 
 import importlib
 import subprocess
@@ -120,7 +123,8 @@ def built(page: Path, registry: Registry[Any], folder: Path, monkeypatch: pytest
 def parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parser:
     folder = tmp_path / "package"
     folder.mkdir()
-    return built(README, parsers, folder, monkeypatch)
+    parser: Parser = built(README, parsers, folder, monkeypatch)
+    return parser
 
 
 def test_the_parser_of_the_readme_reads_its_format(parser: Parser, tmp_path: Path) -> None:

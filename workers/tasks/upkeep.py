@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from celery import shared_task
 
 from rag.errors import UpstreamError
@@ -9,22 +10,23 @@ from workers.sweeper import sweep as sweep_once
 from workers.tasks.context import runtime_of
 from workers.upkeep import clean_up, fan_out
 
+log = structlog.get_logger(__name__)
+
 
 @shared_task(name="paddock.fan_out", bind=True)
 def fan_out_task(self: Any, task_id: str) -> None:
-    fan_out(runtime_of(self), task_id)
+    try:
+        fan_out(runtime_of(self), task_id)
+    except UpstreamError as error:
+        log.warning("task.not_fanned_out", task_id=task_id, error=error.message)  # the sweeper sends the rest
 
 
-@shared_task(
-    name="paddock.finish",
-    bind=True,
-    autoretry_for=(UpstreamError,),
-    retry_backoff=2,
-    retry_backoff_max=60,
-    max_retries=8,
-)
+@shared_task(name="paddock.finish", bind=True)
 def finish(self: Any, task_id: str) -> None:
-    clean_up(runtime_of(self), task_id)
+    try:
+        clean_up(runtime_of(self), task_id)
+    except UpstreamError as error:
+        log.warning("task.clean_up_postponed", task_id=task_id, error=error.message)  # the sweeper sends it again
 
 
 @shared_task(name="paddock.sweep", bind=True, expires=30)

@@ -28,6 +28,7 @@ class FakeApi:
         self.calls: list[str] = []
         self.config: dict[str, Any] | None = None
         self.chunks: dict[str, int] = {}
+        self.names: dict[str, str] = {}
         self.polls = 0
         self.url = ""
 
@@ -39,6 +40,7 @@ class FakeApi:
             (r"PUT /v1/projects/examples/gate$", self._put),
             (r"GET .*/datasets/$", self._list),
             (r"POST .*/data$", self._upload),
+            (r"DELETE .*/data/.*", lambda _: (200, {"deleted_chunks": 4})),
             (r"POST .*/actions$", self._process),
             (r"GET .*/tasks/t1$", self._task),
             (r"POST .*/chat/completions$", self._chat),
@@ -62,12 +64,17 @@ class FakeApi:
         return self._get(b"")
 
     def _list(self, _: bytes) -> tuple[int, Any]:
-        files = [{"hash": file_hash, "chunk_count": count} for file_hash, count in self.chunks.items()]
+        files = [
+            {"hash": file_hash, "chunk_count": count, "original_file_name": self.names.get(file_hash, "other.txt")}
+            for file_hash, count in self.chunks.items()
+        ]
         return 200, {"datasets": [{"name": "books", "details": {"files_metadata": files}}]}
 
     def _upload(self, body: bytes) -> tuple[int, Any]:
         content = body.split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n--", 1)[0]
-        self.chunks[hashlib.sha256(content).hexdigest()] = 0
+        file_hash = hashlib.sha256(content).hexdigest()
+        self.chunks[file_hash] = 0
+        self.names[file_hash] = re.search(rb'filename="([^"]*)"', body)[1].decode()  # type: ignore[index]
         return 200, {"skipped": False}
 
     def _process(self, _: bytes) -> tuple[int, Any]:
@@ -107,7 +114,7 @@ def api() -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(encoded)
 
-        do_GET = do_POST = do_PUT = _handle  # noqa: N815 - the names that the base class calls
+        do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names that the base class calls
 
         def log_message(self, *_: object) -> None:
             return
@@ -157,6 +164,16 @@ def test_the_second_run_goes_straight_to_the_question(settings: Settings, api: F
     run(settings, api)
     run(settings, api)
     assert api.calls == ["GET /gate", "GET /gate/datasets/", "POST /gate/chat/completions"]
+
+
+def test_an_earlier_version_of_an_example_file_is_replaced_and_own_files_stay(settings: Settings, api: FakeApi) -> None:
+    run(settings, api)
+    api.chunks |= {"0ld": 4, "m1ne": 4}
+    api.names |= {"0ld": "a.txt", "m1ne": "my-own.txt"}
+    run(settings, api)
+    assert [call for call in api.calls if call.startswith("DELETE")] == [
+        "DELETE /gate/datasets/books/data/0ld?remove_from_disk=true"
+    ]
 
 
 def test_an_import_that_was_cut_off_is_completed(settings: Settings, api: FakeApi) -> None:

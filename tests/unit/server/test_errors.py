@@ -76,7 +76,7 @@ def test_long_message_is_cut() -> None:
         (True, True),
         (3, 3),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_offending_input_is_plain_and_small(value: object, shown: object) -> None:
     response = validation_response([{"loc": ("body", 0, "x"), "msg": "m", "type": "t", "input": value}])

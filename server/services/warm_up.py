@@ -1,0 +1,35 @@
+"""Loads the embedding model in the background at start, so that the first question need not wait for it."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+
+from rag.errors import RagError
+
+log = structlog.get_logger(__name__)
+
+
+class WarmUp:
+    """`state` is for the health check: loading → ready or failed."""
+
+    def __init__(self, load: Callable[[], None]) -> None:
+        self._load = load
+        self.state: Literal["loading", "ready", "failed"] = "loading"
+        self.message = ""
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    def _run(self) -> None:
+        started = time.monotonic()
+        try:
+            self._load()
+        except RagError as error:
+            self.state, self.message = "failed", error.message
+            log.warning("model.not_loaded", error=error.message)
+            return
+        self.state = "ready"
+        log.info("model.loaded", duration_s=round(time.monotonic() - started, 2))

@@ -1,0 +1,243 @@
+"""Removing files, datasets and projects while they are being processed: the last intent wins, nothing is left."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.errors import UpstreamError
+from rag.stores.base import StoreIdentity
+from rag.stores.ledger_store import LedgerStore
+from rag.stores.memory import MemoryStore
+from rag.stores.options import StoreOptions
+from state.files import DatasetFiles
+from state.tables import FileRow
+from tests.workers.test_crashes import LONG
+from tests.workers.world import PLACE, World, project_yaml
+
+
+@pytest.fixture
+def filled(world: World) -> World:
+    world.upload("long.txt", LONG)
+    world.upload("short.txt", "A short text about windmills.")
+    return world
+
+
+def hash_of(world: World, name: str) -> str:
+    return next(each.hash for each in DatasetFiles(world.paths()).list() if each.original_file_name == name)
+
+
+def texts(world: World) -> list[str]:
+    folder = world.paths().text_dir
+    return sorted(path.name[:64] for path in folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("message_count", range(6))
+def test_a_file_removed_between_any_two_messages_is_gone(filled: World, message_count: int) -> None:
+    long = hash_of(filled, "long.txt")
+    task_id = filled.start()
+    for _ in range(message_count):
+        filled.step()
+    filled.remove_file(long)
+    filled.settle()
+    assert filled.states(task_id)["short.txt"] == "processed"
+    assert [row.filename for row in filled.rows(FileRow)] == ["short.txt"]
+    assert long not in texts(filled)
+    assert not any(long in key for key in filled.stored())
+
+
+@pytest.mark.parametrize(("target", "method"), [("tasks", "parsed"), ("tasks", "commit"), ("store", "upsert")])
+def test_a_file_removed_inside_a_stage_is_gone(filled: World, target: str, method: str) -> None:
+    long = hash_of(filled, "long.txt")
+    filled.start()
+    owner: Any = filled.tasks if target == "tasks" else filled.store()
+    original = getattr(owner, method)
+
+    def removing(*args: Any, **kwargs: Any) -> Any:
+        filled.patches.setattr(owner, method, original)
+        filled.remove_file(long)
+        return original(*args, **kwargs)
+
+    filled.patches.setattr(owner, method, removing)
+    filled.settle()
+    assert long not in texts(filled)
+    assert not any(long in key for key in filled.stored())
+
+
+@pytest.mark.parametrize("message_count", range(6))
+def test_a_dataset_removed_at_any_time_is_gone(filled: World, message_count: int) -> None:
+    filled.start()
+    for _ in range(message_count):
+        filled.step()
+    filled.dispatcher.remove_dataset(*PLACE, filled.config, "docs")
+    DatasetFiles(filled.paths()).remove_all()
+    filled.settle()
+    assert (filled.rows(FileRow), filled.stored()) == ([], {})
+    assert not filled.paths().root.exists()
+
+
+def test_a_dataset_removed_while_a_file_is_parsed_does_not_come_back(filled: World) -> None:
+    filled.start()
+    original = filled.tasks.parsed
+    from workers.checkpoints import Checkpoints
+
+    save = Checkpoints.save_document
+
+    def removing(self: Any, *args: Any) -> Any:
+        filled.patches.setattr(Checkpoints, "save_document", save)
+        filled.dispatcher.remove_dataset(*PLACE, filled.config, "docs")
+        DatasetFiles(filled.paths()).remove_all()
+        return save(self, *args)
+
+    filled.patches.setattr(Checkpoints, "save_document", removing)
+    filled.settle()
+    assert original is not None
+    assert not filled.paths().root.exists()
+
+
+@pytest.mark.parametrize("message_count", range(6))
+def test_a_project_removed_at_any_time_is_gone(filled: World, message_count: int) -> None:
+    filled.start()
+    for _ in range(message_count):
+        filled.step()
+    filled.dispatcher.remove_project(*PLACE, filled.config)
+    filled.projects.delete(*PLACE)
+    filled.settle()
+    assert filled.rows(FileRow) == []
+    assert not filled.settings.projects_dir.joinpath(*PLACE).exists()
+
+
+def test_a_project_with_a_broken_configuration_can_be_removed(filled: World) -> None:
+    filled.process()
+    stores = filled.stores()
+    filled.dispatcher.remove_project(*PLACE, None)
+    assert filled.rows(FileRow) == []
+    for store in stores:  # a configuration that cannot be read names no database to drop
+        store.drop()
+
+
+def test_a_file_that_is_uploaded_again_is_processed_again(filled: World) -> None:
+    filled.process()
+    expected = filled.stored()
+    filled.remove_file(hash_of(filled, "long.txt"))
+    filled.upload("long.txt", LONG)
+    body = filled.process()
+    assert (body["result"]["processed_files"], body["result"]["skipped_files"]) == (1, 1)
+    assert filled.stored() == expected
+
+
+def test_an_old_task_that_is_cancelled_does_not_touch_a_file_that_was_uploaded_again(filled: World) -> None:
+    first = filled.start()
+    filled.run_until("embed")
+    filled.step()
+    assert filled.states(first)["long.txt"] == "processed"
+    waiting = list(filled.queue.messages)
+    filled.queue.messages.clear()
+    filled.remove_file(hash_of(filled, "long.txt"))
+    filled.upload("long.txt", LONG)
+    second = filled.start()
+    while filled.states(second)["long.txt"] != "processed":
+        filled.step()
+    filled.queue.messages.extend(waiting)
+    filled.cancel(first)
+    filled.settle()
+    assert filled.states(second) == {"long.txt": "processed", "short.txt": "processed"}
+
+
+def test_clearing_the_chunks_of_a_file_keeps_the_file(filled: World) -> None:
+    filled.process()
+    expected, long = filled.stored(), hash_of(filled, "long.txt")
+    deleted = filled.dispatcher.remove_chunks(*PLACE, filled.config, "docs", long)
+    assert deleted > 10
+    assert filled.dispatcher.remove_chunks(*PLACE, filled.config, "docs", long) == 0
+    assert not any(long in key for key in filled.stored())
+    assert filled.process()["result"]["processed_files"] == 1
+    assert filled.stored() == expected
+
+
+def test_nothing_is_removed_while_the_store_is_down(filled: World) -> None:
+    filled.process()
+    expected = filled.stored()
+    filled.fail(filled.store(), "delete", UpstreamError("the store does not answer"), times=1)
+    with pytest.raises(UpstreamError):
+        filled.dispatcher.remove_file(*PLACE, filled.config, "docs", hash_of(filled, "long.txt"))
+    assert filled.stored() == expected
+    assert len(filled.rows(FileRow)) == 2
+
+
+def test_files_can_be_removed_while_the_embedder_cannot_be_had(world: World) -> None:
+    """The store is on disk, as Chroma's is: who deletes need not know what the vectors mean."""
+    _use_disk_store(world, dimension=64)
+    world.upload("a.txt", "some text")
+    world.process()
+    world.patches.setattr(world.dispatcher._assembly, "embedder", _raise(UpstreamError("Ollama does not answer")))
+    assert world.remove_file(hash_of(world, "a.txt")) == 1
+    assert world.store_on_disk().generations() == {}  # type: ignore[attr-defined]  # set below
+
+
+def _raise(error: Exception) -> Any:
+    def raising(*_: Any) -> Any:
+        raise error
+
+    return raising
+
+
+class DiskStore(MemoryStore):
+    """Outlives the process and refuses vectors of another model, as ChromaStore does."""
+
+    Options = StoreOptions
+
+    def __init__(self, options: StoreOptions, *, identity: StoreIdentity, url: str, data_dir: Path) -> None:
+        LedgerStore.__init__(self, identity, data_dir / "lexical" / f"{identity.database}.sqlite3")
+        self._all = None
+
+
+def _use_disk_store(world: World, *, dimension: int, model: str | None = None) -> None:
+    from rag.embedders.hash import HashEmbedder
+    from rag.stores import stores
+
+    world.patches.setitem(stores._table, "DiskStore", "tests.workers.test_removing:DiskStore")
+    raw = project_yaml()
+    for database in raw["rag"]["databases"]:
+        database["type"] = "DiskStore"
+        config: dict[str, Any] = {"dimension": dimension}
+        if model is not None:
+            config["max_tokens"] = 300
+        database["embedding_strategies"] = [{"name": "words", "type": "HashEmbedder", "config": config}]
+    world.configure(raw)
+    if model is not None:
+        original = HashEmbedder.__init__
+
+        def renamed(self: Any, options: Any) -> None:
+            original(self, options)
+            self.model_id = model
+
+        world.patches.setattr(HashEmbedder, "__init__", renamed)
+    world.restart()
+    world.store_on_disk = lambda: DiskStore(  # type: ignore[attr-defined]  # for this module's tests only
+        StoreOptions(),
+        identity=StoreIdentity(*PLACE, "main", "", 64),
+        url="",
+        data_dir=world.settings.data_dir,
+    )
+
+
+@pytest.mark.parametrize(("dimension", "model"), [(32, None), (64, "hash/other")], ids=["dimension", "model"])
+def test_another_embedding_model_is_refused_and_nothing_is_mixed(
+    world: World, dimension: int, model: str | None
+) -> None:
+    _use_disk_store(world, dimension=64)
+    world.upload("a.txt", "some text")
+    world.process()
+    before = world.store_on_disk().generations()  # type: ignore[attr-defined]  # set above
+    _use_disk_store(world, dimension=dimension, model=model)
+    world.upload("b.txt", "more text")
+    body = world.process()
+    assert body["state"] == "FAILURE"
+    for _, details in body["result"]["details"]:
+        assert "holds vectors of 'hash/64' (dimension 64, cosine)" in details["error"]
+        assert "Restore the old embedding strategy" in details["error"]
+    assert world.store_on_disk().generations() == before  # type: ignore[attr-defined]  # set above
+    assert world.remove_file(hash_of(world, "a.txt")) == 1
+    world.dispatcher.remove_dataset(*PLACE, world.config, "docs")
+    assert world.store_on_disk().generations() == {}  # type: ignore[attr-defined]  # set above
