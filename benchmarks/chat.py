@@ -1,6 +1,6 @@
 """Time to the first token through Paddock, minus the same request straight to the (fake) Ollama.
 
-    python benchmarks/chat.py [--requests 100] [--streams 64]
+    python -m benchmarks.chat [--requests 100] [--streams 64]
 
 The fake answers at once, so the difference is Paddock's own share: without retrieval, and with it over a small database.
 Then 64 streams at the same time, each token 20 ms after the one before: the longest gap between two tokens of a stream.
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from report import print_header, spread
 
+from benchmarks.report import print_header, spread
 from tests.e2e.system import ProjectClient, running_system
 from tests.fixtures.fake_ollama import FakeOllama
 

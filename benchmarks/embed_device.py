@@ -1,6 +1,6 @@
 """How fast is the embedder on this machine's device, and against what?
 
-    python benchmarks/embed_device.py [--device auto] [--models minilm base large] [--chunks 64] [--rounds 5]
+    python -m benchmarks.embed_device [--device auto] [--models minilm base large] [--chunks 64] [--rounds 5]
 
 Every round runs, on the same texts and one after the other: `SentenceTransformer.encode` at its defaults (fp32), the
 same in the half precision that the embedder chooses, and the embedder. Ratios are medians over the rounds, so that

@@ -1,6 +1,6 @@
 """End-to-end ingest through the HTTP API against bare `SentenceTransformer.encode` of the same chunks, in one run.
 
-    python benchmarks/ingest.py [--corpus BEIR_FOLDER] [--files 60] [--runs 3]
+    python -m benchmarks.ingest [--corpus BEIR_FOLDER] [--files 60] [--runs 3]
 
 The clock runs from the process request to the end of the task; uploads are not counted. The raw side encodes the very
 chunks that the server made, in this process, with the server idle: once at the server's precision, once at the
@@ -8,19 +8,20 @@ library's defaults (fp32).
 """
 
 import argparse
+import sqlite3
 import statistics
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from report import print_header, spread
-
 from benchmarks.corpus import read_texts
+from benchmarks.report import print_header, spread
 from config.settings import Settings
 from rag.embedders.hardware import choose_precision
 from rag.embedders.weights import DEFAULT_MODEL, locate
-from tests.e2e.system import ProjectClient, System, running_system
+from tests.e2e.system import System, running_system
 
 CHUNKS_PER_FILE = 10
 
@@ -61,23 +62,14 @@ def ingest(system: System, name: str, texts: list[str], file_count: int) -> tupl
         time.sleep(0.05)
     seconds = time.perf_counter() - started
     assert body_["state"] == "SUCCESS", body_["error"]
-    return body_["result"]["stored_count"], seconds, stored_chunks(system, project)
+    return body_["result"]["stored_count"], seconds, stored_chunks(system)
 
 
-def stored_chunks(system: System, project: ProjectClient) -> list[str]:
-    """The texts as the server cut them, read from its lexical index."""
-    import sqlite3
-
-    namespace, name = project.path.split("/")[3:5]
-    found: list[str] = []
-    for path in (system.data_dir / "lexical").glob("*.db"):
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if "chunk" in tables:
-                rows = [row[0] for row in connection.execute("SELECT text FROM chunk")]
-                found = rows if len(rows) > len(found) else found
-    assert found, f"no chunks of {namespace}/{name} found"
-    return found
+def stored_chunks(system: System) -> list[str]:
+    """The texts of the last run as the server cut them, read from its store's ledger."""
+    newest = max((system.data_dir / "lexical").glob("*.sqlite3"), key=lambda path: path.stat().st_mtime)
+    with closing(sqlite3.connect(f"file:{newest}?mode=ro", uri=True)) as connection:
+        return [row[0] for row in connection.execute("SELECT text FROM body ORDER BY n")]
 
 
 def raw_variants() -> list[tuple[str, dict[str, Any]]]:

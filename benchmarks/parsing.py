@@ -1,6 +1,6 @@
 """How fast are PDF files read, and what does the page map cost over bare text extraction?
 
-    python benchmarks/parsing.py [--pdf-dir DIR] [--runs N]
+    python -m benchmarks.parsing [--pdf-dir DIR] [--runs N]
 
 Without --pdf-dir it writes born-digital PDF files (one column of prose, one font). Both sides read the same files in
 the same run, file by file in turns, after a warm-up. Seconds are CPU seconds of this one-threaded process, so the

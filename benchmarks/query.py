@@ -1,6 +1,6 @@
 """Latency and throughput of `rag/query` over a database of 20,000 chunks.
 
-    python benchmarks/query.py [--chunks 20000] [--corpus BEIR_FOLDER]
+    python -m benchmarks.query [--chunks 20000] [--corpus BEIR_FOLDER]
 
 The chunks are written straight into the store (their vectors are those of real texts plus noise), the queries go through
 HTTP, every query is different. One client: one request after the other. Sixteen clients: as many threads of a process of
@@ -18,9 +18,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
-from report import percentile, print_header
 
 from benchmarks.corpus import read_queries, read_texts
+from benchmarks.report import percentile, print_header
 from config.assemble import Assembly
 from config.loader import ProjectStore
 from config.settings import Settings

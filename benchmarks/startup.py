@@ -1,7 +1,7 @@
 """How long `lf server start` takes until everything is ready, what the idle system holds, and how fast a large
 dataset is accepted for processing.
 
-    python benchmarks/startup.py [--runs 3] [--files 1000]
+    python -m benchmarks.startup [--runs 3] [--files 1000]
 """
 
 import argparse
@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import psutil
-from report import print_header, spread
 
+from benchmarks.report import print_header, spread
 from tests.e2e.system import System, running_system
 
 
