@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import psutil
@@ -19,6 +19,8 @@ import psutil
 LF = Path(sys.executable).parent / "lf"
 START_TIMEOUT_S = 120.0
 TASK_TIMEOUT_S = 240.0
+
+CompletedText: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
 @dataclass
@@ -50,6 +52,11 @@ class System:
 
     def wait_healthy(self, timeout_s: float = 60.0) -> None:
         wait_for(lambda: self._is_healthy(), timeout_s, "the system is healthy")
+
+    def health(self) -> tuple[str, dict[str, dict[str, Any]]]:
+        """The overall status, and each component by its name."""
+        body = self.client.get("/health").json()
+        return body["status"], {each["name"]: each for each in body["components"]}
 
     def _is_healthy(self) -> bool:
         try:
@@ -101,10 +108,38 @@ class ProjectClient:
     def process(self, dataset: str) -> dict[str, Any]:
         return self.wait(self.start(dataset))
 
+    def files(self, dataset: str) -> list[dict[str, Any]]:
+        """What the listing says about every file of a dataset."""
+        datasets = self.client.get(f"{self.path}/datasets").json()["datasets"]
+        (found,) = [each for each in datasets if each["name"] == dataset]
+        return list(found["details"]["files_metadata"])
+
     def query(self, text: str, **options: Any) -> list[dict[str, Any]]:
         response = self.client.post(f"{self.path}/rag/query", json={"query": text, **options})
         assert response.status_code == 200, response.text
         return list(response.json()["results"])
+
+
+def outcomes(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """File name → what became of it, of a task that has ended."""
+    return {info["filename"]: info for _, info in task["result"]["details"]}
+
+
+def assert_error(response: httpx.Response, status: int, *words: str) -> dict[str, Any]:
+    """The answer is an error in the one shape, its `detail` contains `words`, and it shows nothing of the host."""
+    assert response.status_code == status, response.text
+    body: dict[str, Any] = response.json()
+    assert set(body) == {"detail", "error", "message"}, body
+    assert body["detail"]
+    assert body["error"]
+    assert body["message"]
+    detail = str(body["detail"])
+    assert [word for word in words if word not in detail] == [], detail
+    leaks = ("Traceback", "site-packages", 'File "', "/data/projects/")
+    assert [leak for leak in leaks if leak in detail] == [], detail
+    if status == 503:
+        assert int(response.headers["Retry-After"]) > 0
+    return body
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
@@ -125,6 +160,36 @@ def environment(data_dir: Path, **extra: str) -> dict[str, str]:
     home = data_dir.parent / "home"
     home.mkdir(exist_ok=True)
     return {**kept, "HOME": str(home), "LF_DATA_DIR": str(data_dir), "HF_HUB_OFFLINE": "1", **extra}
+
+
+def lf(data_dir: Path, *arguments: str, timeout_s: float = START_TIMEOUT_S, **extra: str) -> CompletedText:
+    """Run one `lf` command to its end."""
+    return subprocess.run(
+        [LF, *arguments],
+        env=environment(data_dir, **extra),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=timeout_s,
+    )
+
+
+def family_of(pid: int) -> list[psutil.Process]:
+    """A process and everything below it."""
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def wait_until_gone(family: list[psutil.Process], timeout_s: float) -> None:
+    wait_for(lambda: not any(is_alive(each) for each in family), timeout_s, f"all of {family} have ended")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that ended and that nobody has waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Processes that die, messages that are lost or come twice, leases that run out: the end is the same every time."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import workers.parse_stage
+from rag.pipelines.ingest import parse_file
 from state.tables import FileRow, TaskFileRow
 from state.tasks import MAX_PARSE_CRASHES
 from tests.workers.conftest import MakeWorld
@@ -114,7 +116,7 @@ def test_a_crash_at_any_write_of_the_state_or_the_store_changes_nothing_in_the_e
 def test_a_file_that_kills_its_parser_twice_is_given_up_and_the_others_go_on(world: World) -> None:
     world.upload("killer.txt", "deadly")
     world.upload("good.txt", "harmless")
-    original = workers.parse_stage.parse_file
+    original = parse_file
 
     def parse(probe: Any, *rest: Any) -> Any:
         if probe.filename == "killer.txt":
@@ -223,8 +225,6 @@ def test_a_checkpoint_of_another_version_is_made_again(world: World) -> None:
 
 
 def test_a_half_written_file_of_a_killed_process_goes_with_the_next_clean_up(world: World) -> None:
-    import os
-
     world.upload("a.txt", "some text")
     world.paths().text_dir.mkdir()
     left = world.paths().text_dir / ".part-abc"

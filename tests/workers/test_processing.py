@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import NotFoundError
-from state.tables import TaskRow
+from state.tables import FileRow, TaskRow
 from tests.fixtures import make_files
 from tests.workers.world import PLACE, World, project_yaml
 
@@ -168,3 +168,10 @@ def test_a_task_of_another_project_is_not_found(world: World) -> None:
         world.dispatcher.task_status(PLACE[0], "other", task_id)
     with pytest.raises(NotFoundError):
         world.dispatcher.cancel(PLACE[0], "other", task_id)
+
+
+def test_two_requests_that_both_find_a_row_missing_make_it_once(world: World) -> None:
+    file_hash = world.upload("a.txt", "text")
+    world.patches.setattr(world.generations, "of_dataset", lambda *_: {})  # both looked before either wrote
+    world.generations.ensure(*PLACE, "docs", {file_hash: "a.txt"})
+    assert len(world.rows(FileRow)) == 1

@@ -1,6 +1,7 @@
 """Servers, disks, models and parsers that fail: how long a file waits for them, and what it says in the end."""
 
 import errno
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -10,8 +11,9 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 import workers.parse_stage
 from rag.errors import EmbeddingError, StorageFullError, UpstreamError
+from rag.pipelines.ingest import parse_file
 from state.tables import TaskFileRow, TaskRow
-from tests.workers.world import World
+from tests.workers.world import World, project_yaml
 from workers.checkpoints import Checkpoints
 from workers.stage_frame import UPSTREAM_ATTEMPTS
 from workers.sweeper import sweep
@@ -95,7 +97,7 @@ def test_a_file_that_waits_is_not_tried_before_its_time(world: World) -> None:
 def test_a_store_that_is_down_when_the_task_ends_is_cleaned_up_later_without_piling_up(world: World) -> None:
     world.upload("a.txt", "first text. " * 40)
     world.process()
-    world.configure(_with_chunk_size(50))
+    world.configure(project_yaml(chunk_size=50))
     world.fail(world.store(), "delete", DOWN)
     task_id = world.start()
     world.drain()
@@ -107,12 +109,6 @@ def test_a_store_that_is_down_when_the_task_ends_is_cleaned_up_later_without_pil
     world.patches.undo()
     world.settle()
     assert len(world.store().generations()) == 1
-
-
-def _with_chunk_size(size: int) -> Any:
-    from tests.workers.world import project_yaml
-
-    return project_yaml(chunk_size=size)
 
 
 BAD_VECTORS = {
@@ -180,7 +176,7 @@ def test_a_parser_that_takes_too_long_is_stopped(world: World) -> None:
 
 
 def _break_parser(world: World, error: Exception) -> None:
-    original = workers.parse_stage.parse_file
+    original = parse_file
 
     def parse(probe: Any, *rest: Any) -> Any:
         if probe.filename == "bad.txt":
@@ -209,8 +205,6 @@ def test_a_disk_that_stays_full_fails_the_file(world: World, error: Exception) -
 
 def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_no_half_file(world: World) -> None:
     world.upload("a.txt", "text")
-    import os
-
     world.fail(os, "fdopen", OSError(errno.ENOSPC, "No space left on device"), times=1)
     task_id = world.start()
     world.settle()
@@ -238,11 +232,11 @@ def test_unreadable_bytes_are_reported_without_a_path(world: World) -> None:
 
 def test_an_unknown_embedder_fails_each_file_with_the_known_names(world: World) -> None:
     world.upload("a.txt", "text")
-    raw = _with_chunk_size(50)
+    raw = project_yaml(chunk_size=50)
     raw["rag"]["databases"][0]["embedding_strategies"][0]["type"] = "NoSuchEmbedder"
     world.configure(raw)
     task_id = world.start()
     world.settle()
     assert "NoSuchEmbedder" in world.errors_of(task_id)["a.txt"]
     assert "HashEmbedder" in world.errors_of(task_id)["a.txt"]
-    world.configure(_with_chunk_size(50))
+    world.configure(project_yaml(chunk_size=50))

@@ -1,5 +1,6 @@
 """The whole ingest in one process: real state, files, stages and stores; the broker is a list, and time is moved."""
 
+import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -8,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from sqlalchemy import select
 
 from config.assemble import Assembly
@@ -17,6 +17,7 @@ from config.loader import ProjectStore
 from config.settings import Settings
 from rag.embedders.base import Embedder
 from rag.errors import UpstreamError
+from rag.filters import Filter
 from rag.stores.base import Store
 from state.cancellation import CancellationStore
 from state.database import StateDatabase
@@ -146,7 +147,7 @@ class World:
     def configure(self, raw: Mapping[str, Any]) -> None:
         folder = self.settings.projects_dir.joinpath(*PLACE)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "llamafarm.yaml").write_text(yaml.safe_dump(dict(raw)), encoding="utf-8")
+        (folder / "llamafarm.yaml").write_text(json.dumps(raw), encoding="utf-8")
         self.projects = ProjectStore(self.settings)
 
     @property
@@ -319,8 +320,6 @@ class World:
     def search(self, question: str) -> list[str]:
         database = self.config.database("main")
         store = self.assembly.store(*PLACE, database)
-        from rag.filters import Filter
-
         vector = self.assembly.embedder(database).embed_query(question)
         return [hit.text for hit in store.search_vector(vector, limit=5, where=Filter())]
 

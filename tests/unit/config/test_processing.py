@@ -142,13 +142,14 @@ def test_the_snapshot_that_workers_read_has_the_fingerprint_of_its_own_snapshot(
     parser: dict[str, Any], embedder: dict[str, Any]
 ) -> None:
     """The API computes generations from the snapshot; the worker reads it back from a JSON column."""
+    strategy = {**EMBEDDING, "config": embedder}
     raw = {
         "version": "v1",
         "name": "p",
         "namespace": "n",
         "runtime": {"models": [{"name": "m", "provider": "extractive", "model": "x"}]},
         "rag": {
-            "databases": [{"name": "main", "type": "MemoryStore", "embedding_strategies": [{**EMBEDDING, "config": embedder}]}],
+            "databases": [{"name": "main", "type": "MemoryStore", "embedding_strategies": [strategy]}],
             "data_processing_strategies": [changed("parsers.0.config", parser)],
         },
     }  # fmt: skip

@@ -95,7 +95,7 @@ def test_a_route_is_chosen_by_name_and_bytes_and_the_first_error_is_told(
     with pytest.raises(NoTextError, match=r"'a.txt' is empty \(0 bytes\)"):
         parse_file(probe_file(path, "a.txt"), routes, ParseLimits())
     path.write_bytes(b" \n \n")
-    with pytest.raises(NoTextError, match="holds no text"):
+    with pytest.raises(NoTextError, match="has no text"):
         parse_file(probe_file(path, "a.txt"), routes, ParseLimits())
 
 
