@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     )
     sweep_interval_s: float = Field(5.0, gt=0, description="Seconds between two looks for work that was lost.")
 
+    history_days: float = Field(30.0, gt=0, description="Days that ended tasks and unused chat sessions are kept.")
+
     log_level: str = Field(
         "INFO", validation_alias=AliasChoices("LF_LOG_LEVEL", "LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR."
     )

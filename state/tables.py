@@ -84,7 +84,7 @@ class TaskFileRow(Base):
     """A file that waits for an upstream to come back is not tried before this time."""
     enqueued_at: Mapped[float] = mapped_column(Float, default=0.0)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
-    """Tries that ended in an UpstreamError; bounded by `LF_UPSTREAM_RETRIES`."""
+    """Tries that ended in an UpstreamError; bounded by the stages (workers/stage_frame.py)."""
     crashes: Mapped[int] = mapped_column(Integer, default=0)
     """Times a process died while it held this file; two in the parser mean quarantine."""
     generation: Mapped[str | None] = mapped_column(String(64))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy import Select, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from state.database import StateDatabase
@@ -244,6 +244,15 @@ class TaskStore:
     def mark_cleaned(self, task_id: str) -> None:
         with self._database.write() as session:
             session.execute(update(TaskRow).where(TaskRow.id == task_id).values(cleaned_at=self._clock()))
+
+    def forget_ended(self, kept_s: float) -> int:
+        """Delete the tasks that ended and were cleaned up longer ago than `kept_s`; returns how many."""
+        with self._database.write() as session:
+            before = self._clock() - kept_s
+            result = session.execute(
+                delete(TaskRow).where(TaskRow.finished_at < before, TaskRow.cleaned_at.is_not(None))
+            )
+            return _rowcount(result)
 
     # -- recovery -------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from celery import Celery
 from config.settings import Settings
 
 QUEUES = ("parse", "embed", "default")
+TIDY_INTERVAL_S = 3600.0
 VISIBILITY_SLACK_S = 600.0
 """A message counts as lost this long after the hard time limit of its task; never while the task may still run."""
 
@@ -41,7 +42,10 @@ def create_celery(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
-        beat_schedule={"sweep": {"task": "paddock.sweep", "schedule": settings.sweep_interval_s}},
+        beat_schedule={
+            "sweep": {"task": "paddock.sweep", "schedule": settings.sweep_interval_s},
+            "tidy": {"task": "paddock.tidy", "schedule": TIDY_INTERVAL_S},
+        },
         beat_max_loop_interval=settings.sweep_interval_s,
     )
     return app

@@ -9,6 +9,7 @@ from config.layout import ProjectPaths
 from config.project import ProjectConfig
 from rag.errors import RagError, UpstreamError
 from state.generations import LiveFile
+from state.sessions import SessionStore
 from state.tables import TaskFileRow, TaskRow
 from workers.checkpoints import Checkpoints
 from workers.runtime import Runtime
@@ -46,6 +47,13 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
         _drop_checkpoints(checkpoints, row, live)
     checkpoints.drop_abandoned()
     runtime.tasks.mark_cleaned(task_id)
+
+
+def tidy_up(runtime: Runtime) -> None:
+    """Forget what nobody asks for any more: chats that were not gone on with, and tasks that ended long ago."""
+    kept_s = runtime.settings.history_days * 86_400.0
+    sessions, tasks = SessionStore(runtime.database).sweep(kept_s), runtime.tasks.forget_ended(kept_s)
+    log.info("tidied.up", sessions=sessions, tasks=tasks)
 
 
 def _drop_checkpoints(checkpoints: Checkpoints, row: TaskFileRow, live: Mapping[str, LiveFile]) -> None:

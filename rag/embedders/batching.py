@@ -164,6 +164,11 @@ class BatchingEmbedder:
             for item in batch:
                 item.call.fail(error)
         else:
+            if len(rows) != len(batch):
+                wrong = EmbeddingError(f"the embedder gave {len(rows)} vectors for {len(batch)} texts")
+                for item in batch:
+                    item.call.fail(wrong)
+                return
             for item, row in zip(batch, rows, strict=True):
                 item.call.put(item.position, row)
 

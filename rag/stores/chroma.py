@@ -72,7 +72,8 @@ class ChromaStore(LedgerStore):
     def delete(self, file_key: str, generation: str | None = None) -> int:
         count = super().delete(file_key, generation)
         try:
-            collection = self._collection or self._look_up()
+            # Found by name alone: what another model left behind can be deleted too.
+            collection = self._collection or self._server.find(self.name)
             if collection is not None:
                 self._server.delete(collection.id, _of_file(file_key, generation))
         except CollectionMissingError:

@@ -8,7 +8,7 @@ from celery import shared_task
 from rag.errors import UpstreamError
 from workers.sweeper import sweep as sweep_once
 from workers.tasks.context import runtime_of
-from workers.upkeep import clean_up, fan_out
+from workers.upkeep import clean_up, fan_out, tidy_up
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,11 @@ def finish(self: Any, task_id: str) -> None:
         clean_up(runtime_of(self), task_id)
     except UpstreamError as error:
         log.warning("task.clean_up_postponed", task_id=task_id, error=error.message)  # the sweeper sends it again
+
+
+@shared_task(name="paddock.tidy", bind=True)
+def tidy(self: Any) -> None:
+    tidy_up(runtime_of(self))
 
 
 @shared_task(name="paddock.sweep", bind=True, expires=30)

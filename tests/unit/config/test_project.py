@@ -214,7 +214,7 @@ def test_the_ways_of_not_finding_a_database(parse: Parse) -> None:
         parse().database("x")
     with pytest.raises(BadRequestError, match=r"^No database specified and no default available$"):
         parse(rag={}).database()
-    with pytest.raises(NotFoundError, match=r"^Database 'x' not found$"):
+    with pytest.raises(NotFoundError, match=r"^Database 'x' not found\. Available: \w+$"):
         parse(rag={"databases": [database()]}).database("x")
 
 

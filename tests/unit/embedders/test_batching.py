@@ -192,3 +192,20 @@ def test_close_finishes_what_waits_and_refuses_what_comes_later(inner: GatedEmbe
     assert inner.is_closed
     with pytest.raises(UpstreamError, match="closed"):
         embedder.embed_query("late")
+
+
+def test_too_few_vectors_are_an_error_for_the_callers_and_not_the_end_of_the_thread() -> None:
+    class Forgetful(HashEmbedder):
+        is_broken = True
+
+        def embed_documents(self, texts: list[str]) -> Matrix:
+            vectors = super().embed_documents(texts)
+            return vectors[:-1] if self.is_broken else vectors
+
+    inner = Forgetful(HashEmbedder.Options())
+    embedder = BatchingEmbedder(inner)
+    with pytest.raises(EmbeddingError, match="1 vectors for 2 texts"):
+        embedder.embed_documents(["a", "b"])
+    inner.is_broken = False
+    assert len(embedder.embed_documents(["a", "b"])) == 2
+    embedder.close()

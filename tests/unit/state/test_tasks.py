@@ -231,3 +231,16 @@ def test_a_commit_of_a_file_that_was_removed_meanwhile_changes_nothing(world: Wo
     world.generations.forget(*PROJECT, "docs", HASH)
     assert not world.tasks.commit(claimed, "w", generation="g", chunk_count=1, details={})
     assert world.state("t1") == ["cancelled"]
+
+
+def test_tasks_that_ended_long_ago_are_forgotten_with_their_files(world: World) -> None:
+    (file_id,) = world.add_task("old")
+    world.process(file_id, "g")
+    world.tasks.finish_if_done("old")
+    world.clock.now += 100
+    assert world.tasks.forget_ended(50) == 0, "not cleaned up yet"
+    world.tasks.mark_cleaned("old")
+    world.add_task("young")
+    assert world.tasks.forget_ended(50) == 1
+    assert world.tasks.get(*PROJECT, "old") is None
+    assert world.state("young") == ["queued"]
