@@ -102,7 +102,11 @@ class Assembly:
         name, type_name, options = self._strategy(database, name)
         values = choose_options(retrievers, type_name, options).values
         store = self.store(config.namespace, config.name, database)
-        return name, retrievers.build(type_name, values, embedder=self.embedder(database), store=store)
+        key = ("retriever", store.identity, database.type, _frozen(database.config), type_name, _frozen(values))
+        # Kept, because some hold threads, and threads hold connections to the ledger.
+        return name, self._kept(
+            key, lambda: retrievers.build(type_name, values, embedder=self.embedder(database), store=store)
+        )
 
     def llm(self, model: ModelConfig) -> LLM:
         """A client of the model's server; one per configuration."""

@@ -76,7 +76,8 @@ class Dispatcher:
             NotFoundError: the dataset's strategy or database is not in the configuration any more.
             UpstreamError: the broker does not answer; no task was made.
         """
-        snapshot = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        snapshot = config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"prompts", "mcp"})
+        snapshot["runtime"] = {}  # an ingest asks no language model: its keys need not be copied
         config = ProjectConfig.parse(snapshot)  # what the workers will read, so that both find the same generation
         entry = config.dataset(dataset)
         strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
