@@ -12,6 +12,7 @@ export ANONYMIZED_TELEMETRY := False
 # PyTorch first and alone: a CPU build present on the machine is used, and nothing pulls CUDA packages in.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Paddock needs Python 3.11 to 3.13; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=…")'
+	@echo 'Installing Paddock into $(VENV): about two minutes the first time, silent meanwhile.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

@@ -63,7 +63,7 @@ def fill(system: System, options: argparse.Namespace) -> None:
     assembly = Assembly(settings, GenerationStore(state).live_check)
     database = ProjectStore(settings).load("bench", "query").database()
     texts = read_texts(options.corpus, options.chunks)
-    seeds = assembly.embedder(database).embed_documents(texts[:SEED_TEXTS])
+    seeds = assembly.embedder(database).embed_documents([text[:600] for text in texts[:SEED_TEXTS]])
     noise = np.random.default_rng(3)
     store = assembly.raw_store("bench", "query", database)
     started = time.perf_counter()

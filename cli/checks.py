@@ -55,10 +55,10 @@ def api_check(base_url: str, *, warm_timeout_s: float = WARM_TIMEOUT_S) -> Ready
 
     def check() -> str | None:
         nonlocal alive_since
-        if alive_since is None:
-            if _get(f"{base_url}/health/liveness") is None:
-                return None
-            alive_since = time.monotonic()
+        if _get(f"{base_url}/health/liveness") is None:
+            alive_since = None  # not yet, or not any more: the same check watches every restart
+            return None
+        alive_since = alive_since or time.monotonic()
         summary = _unhealthy_summary(_get(f"{base_url}/health"))
         if summary == "":
             return ""

@@ -68,7 +68,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _datasets(folder: Path, config: dict[str, Any], manifest: dict[str, Any]) -> Iterator[ExampleDataset]:
     """The manifest's globs (`ingest`, or `files`) where it lists some, else everything in `files/<dataset>/`."""
-    globs = {entry["name"]: entry.get("ingest") or entry.get("ingest") for entry in manifest.get("datasets") or []}
+    globs = {entry["name"]: entry.get("ingest") or entry.get("files") for entry in manifest.get("datasets") or []}
     for entry in config.get("datasets") or []:
         name = entry["name"]
         patterns = globs.get(name) or [f"files/{name}/**/*"]

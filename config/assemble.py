@@ -5,32 +5,34 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 import orjson
-import structlog
 
-from config.options import choose_options
+from config.options import choose_options, option_names
 from config.processing import ProcessingPlan, fingerprints, plan_processing
 from config.project import ProjectConfig
-from config.rag_section import DatabaseConfig, EmbeddingStrategy
+from config.rag_section import DatabaseConfig, DataProcessingStrategy, EmbeddingStrategy
 from config.runtime import ModelConfig
 from config.settings import Settings
+from config.urls import check_url
 from rag.chunkers.base import TokenCounter
 from rag.embedders import counter_for, embedders
 from rag.embedders.base import Embedder
 from rag.embedders.batching import BatchingEmbedder
-from rag.errors import NotFoundError, RagError, UpstreamError
+from rag.errors import NotFoundError, UpstreamError
 from rag.llms import llms
 from rag.llms.base import LLM
 from rag.parsers.base import ParseLimits
+from rag.registry import Registry
 from rag.retrievers import retrievers
 from rag.retrievers.base import Retriever
 from rag.stores import stores
 from rag.stores.base import Store, StoreIdentity
 from rag.stores.live import LiveStore
 
-log = structlog.get_logger(__name__)
-
 Part = TypeVar("Part")
 LiveCheck = Callable[[set[tuple[str, str]]], set[tuple[str, str]]]
+
+ADDRESS_OPTIONS = ("base_url", "api_base")
+"""Every spelling of the option that says where a model server is."""
 
 GENERIC_RETRIEVERS = ("semantic", "vector", "bm25", "keyword", "hybrid", "mmr")
 """Names that a query may use for a way to search when no strategy of the database has that name."""
@@ -53,8 +55,8 @@ class Assembly:
     def processing(self, config: ProjectConfig, strategy_name: str, database: DatabaseConfig) -> ProcessingPlan:
         """Needs no model in memory, only its tokenizer."""
         strategy, embedding = config.strategy(strategy_name), database.embedding_strategy_in_use()
-        key = ("plan", *fingerprints(strategy, embedding))
-        return self._kept(key, lambda: plan_processing(strategy, embedding, self._counter(embedding)))
+        key = ("plan", *fingerprints(strategy, embedding, database.place))
+        return self._kept(key, lambda: self._plan(strategy, embedding, database.place))
 
     @property
     def parse_limits(self) -> ParseLimits:
@@ -71,7 +73,7 @@ class Assembly:
         strategy = database.embedding_strategy_in_use()
         values = self._embedder_options(strategy)
         key = ("embedder", strategy.type, _frozen(values))
-        return self._kept(key, lambda: BatchingEmbedder(embedders.build(strategy.type, values)))
+        return self._kept(key, lambda: self._build_embedder(strategy, values))
 
     def raw_store(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
         """The store as it is, chunks that are not live included: for those who write."""
@@ -82,13 +84,18 @@ class Assembly:
         return self._store(database, identity)
 
     def store_to_delete_from(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
-        """`raw_store`, also while the embedder cannot be had: what was stored can always be removed."""
-        try:
-            self.embedder(database)
-        except RagError as error:
-            log.warning("store.without_embedder", database=database.name, error=error.message)
-        else:
-            return self.raw_store(namespace, project, database)
+        """The store without its embedder, which may be away: what was stored can be removed whatever it means.
+
+        One that is open already is taken: there is no other way to what it holds in memory only.
+        """
+        values = _frozen(choose_options(stores, database.type, database.config).values)
+        place = (namespace, project, database.name, database.metric)
+        with self._lock:
+            for key, part in reversed(self._parts.items()):
+                match key:
+                    case ("store", StoreIdentity() as at, database.type, str() as options):
+                        if (at.namespace, at.project, at.database, at.metric) == place and options == values:
+                            return cast("Store", part)
         identity = StoreIdentity(namespace, project, database.name, "unknown", 1, database.metric)
         return self._store(database, identity)
 
@@ -100,7 +107,7 @@ class Assembly:
     def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]:
         """(name of the strategy in use, retriever). Raises NotFoundError for a name that nothing answers to."""
         name, type_name, options = self._strategy(database, name)
-        values = choose_options(retrievers, type_name, options).values
+        values = self._chosen(retrievers, type_name, options)
         store = self.store(config.namespace, config.name, database)
         key = ("retriever", store.identity, database.type, _frozen(database.config), type_name, _frozen(values))
         # Kept, because some hold threads, and threads hold connections to the ledger.
@@ -111,8 +118,8 @@ class Assembly:
     def llm(self, model: ModelConfig) -> LLM:
         """A client of the model's server; one per configuration."""
         raw = {**model.model_dump(exclude_none=True), **self._provider_defaults(model)}
-        values = choose_options(llms, model.provider, raw).values
-        return self._kept(("llm", model.provider, _frozen(values)), lambda: llms.build(model.provider, values))
+        values = self._chosen(llms, model.provider, raw)
+        return self._kept(("llm", model.provider, _frozen(values)), lambda: self._build_llm(model, values))
 
     def warm_up(self) -> None:
         """Load the model that most projects use; every embedder of the process that names it shares it.
@@ -152,19 +159,46 @@ class Assembly:
                 self._building.pop(key, None)
             return part
 
+    def _chosen(self, registry: Registry[Any], name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+        return choose_options(registry, name, raw, env_allowed=self._settings.project_variables).values
+
+    def _plan(self, strategy: DataProcessingStrategy, embedding: EmbeddingStrategy, place: str) -> ProcessingPlan:
+        variables = self._settings.project_variables
+        return plan_processing(strategy, embedding, self._counter(embedding), place=place, env_allowed=variables)
+
+    def _build_embedder(self, strategy: EmbeddingStrategy, values: dict[str, Any]) -> Embedder:
+        self._check_addresses(strategy.config, values)
+        return BatchingEmbedder(embedders.build(strategy.type, values))
+
+    def _build_llm(self, model: ModelConfig, values: dict[str, Any]) -> LLM:
+        self._check_addresses({"base_url": model.base_url}, values)
+        return llms.build(model.provider, values)
+
+    def _check_addresses(self, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """What the project itself says; the defaults of the process are the operator's choice."""
+        for key in ADDRESS_OPTIONS:
+            if given.get(key) and isinstance(values.get(key), str):
+                check_url(values[key], settings=self._settings)
+
     def _counter(self, embedding: EmbeddingStrategy) -> TokenCounter:
         return counter_for(embedding.type, self._embedder_options(embedding))
 
     def _embedder_options(self, strategy: EmbeddingStrategy) -> dict[str, Any]:
-        chosen = choose_options(embedders, strategy.type, strategy.config).values
-        process = {"device": self._settings.embed_device, "precision": self._settings.embed_precision}
-        known = choose_options(embedders, strategy.type, process).values
-        if strategy.type == "OllamaEmbedder":
-            known["base_url"] = self._settings.ollama_host
-        return {**known, **chosen}
+        settings = self._settings
+        chosen = self._chosen(embedders, strategy.type, strategy.config)
+        process = {
+            "device": settings.embed_device,
+            "precision": settings.embed_precision,
+            "hf_token": settings.hf_token,
+        }
+        known = option_names(embedders, strategy.type)
+        defaults = {key: value for key, value in process.items() if key in known and value is not None}
+        if strategy.type == "OllamaEmbedder" and not any(chosen.get(key) for key in ADDRESS_OPTIONS):
+            defaults["base_url"] = settings.ollama_host
+        return {**defaults, **chosen}
 
     def _store(self, database: DatabaseConfig, identity: StoreIdentity) -> Store:
-        values = choose_options(stores, database.type, database.config).values
+        values = self._chosen(stores, database.type, database.config)
         key = ("store", identity, database.type, _frozen(values))
         return self._kept(key, lambda: self._build_store(database.type, values, identity))
 

@@ -4,7 +4,7 @@ Existing files hold keys that other programs understood. A key that a component 
 and named in a warning: never passed over in silence, never a reason to refuse the whole file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,25 @@ class ChosenOptions:
     warnings: tuple[str, ...] = ()
 
 
-def choose_options(registry: Registry[Any], name: str, raw: Mapping[str, Any]) -> ChosenOptions:
-    """Known options of component `name`, with `${VAR}` expanded, and a sentence for each unknown one."""
+def choose_options(
+    registry: Registry[Any], name: str, raw: Mapping[str, Any], *, env_allowed: Collection[str] | None = None
+) -> ChosenOptions:
+    """Known options of component `name`, with `${VAR}` expanded, and a sentence for each unknown one.
+
+    Args:
+        env_allowed: see `expand_env`.
+    """
     known = option_names(registry, name)
-    values = {key: expand_env(value) for key, value in raw.items() if key in known and value is not None}
-    unknown = [key for key in raw if key not in known]
-    return ChosenOptions(
-        values,
-        tuple(f"{registry.role} '{name}': option '{key}' has no effect here" for key in unknown),
-    )
+    values = {
+        key: expand_env(value, allowed=env_allowed) for key, value in raw.items() if key in known and value is not None
+    }
+    return ChosenOptions(values, tuple(unknown_options(registry, name, raw)))
+
+
+def unknown_options(registry: Registry[Any], name: str, raw: Mapping[str, Any]) -> list[str]:
+    """A sentence for each key of `raw` that component `name` does not know; nothing is expanded."""
+    known = option_names(registry, name)
+    return [f"{registry.role} '{name}': option '{key}' has no effect here" for key in raw if key not in known]
 
 
 def option_names(registry: Registry[Any], name: str) -> frozenset[str]:

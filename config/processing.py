@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from config.options import choose_options, option_names
+from config.options import choose_options, option_names, unknown_options
 from config.rag_section import DataProcessingStrategy, EmbeddingStrategy, ExtractorEntry, ParserEntry
 from rag.chunkers import chunkers
 from rag.chunkers.base import TokenCounter
@@ -35,7 +35,8 @@ _DEFAULT_CHUNKER: Final = {
 _NOT_IDENTITY: Final = frozenset(
     {
         "api_base", "api_key", "auto_pull", "base_url", "batch_size", "cache_folder", "circuit_breaker", "device",
-        "fail_fast", "max_batch_tokens", "max_retries", "organization", "precision", "show_progress_bar", "timeout",
+        "fail_fast", "hf_token", "max_batch_tokens", "max_retries", "organization", "precision", "show_progress_bar",
+        "timeout",
     }
 )  # fmt: skip
 """Embedder options that do not change what a vector means."""
@@ -61,8 +62,12 @@ def generation_name(file_hash: str, fingerprint: str) -> str:
     return hashlib.sha256(f"{file_hash}:{fingerprint}".encode()).hexdigest()[:20]
 
 
-def fingerprints(strategy: DataProcessingStrategy, embedding: EmbeddingStrategy) -> tuple[str, str]:
-    """(of everything that shapes chunks and vectors, of what shapes the parsed text). Builds no component."""
+def fingerprints(strategy: DataProcessingStrategy, embedding: EmbeddingStrategy, place: str = "") -> tuple[str, str]:
+    """(of everything that shapes chunks and vectors, of what shapes the parsed text). Builds no component.
+
+    Args:
+        place: where the chunks go (`DatabaseConfig.place`): the same chunks elsewhere have to be written again.
+    """
     parse = [
         [entry.type, _without(entry.config, _CHUNK_KEYS), entry.file_include_patterns, entry.file_extensions]
         for entry in _ordered(strategy.parsers)
@@ -72,20 +77,30 @@ def fingerprints(strategy: DataProcessingStrategy, embedding: EmbeddingStrategy)
     ]
     extract = [[entry.type, entry.config, entry.file_include_patterns] for entry in _ordered(strategy.extractors)]
     embed = [embedding.type, _without(embedding.config, _NOT_IDENTITY)]
-    return _digest([PIPELINE_VERSION, parse, chunk, extract, embed]), _digest([PIPELINE_VERSION, parse])
+    return _digest([PIPELINE_VERSION, parse, chunk, extract, embed, place]), _digest([PIPELINE_VERSION, parse])
 
 
 def plan_processing(
-    strategy: DataProcessingStrategy, embedding: EmbeddingStrategy, counter: TokenCounter
+    strategy: DataProcessingStrategy,
+    embedding: EmbeddingStrategy,
+    counter: TokenCounter,
+    *,
+    place: str = "",
+    env_allowed: Collection[str] | None = None,
 ) -> ProcessingPlan:
     """Build the parsers, chunkers and extractors of a strategy.
+
+    Args:
+        place: see `fingerprints`.
+        env_allowed: see `expand_env`.
 
     Raises:
         ConfigError: no parser of the strategy is known.
         InvalidInputError: an option has a value that its component does not take.
     """
     warnings: list[str] = []
-    routes = [route for entry in _ordered(strategy.parsers) if (route := _parse_route(entry, counter, warnings))]
+    parse = [_parse_route(entry, counter, warnings, env_allowed) for entry in _ordered(strategy.parsers)]
+    routes = [route for route in parse if route]
     if not routes:
         names = ", ".join(entry.type for entry in strategy.parsers)
         raise ConfigError(
@@ -93,19 +108,21 @@ def plan_processing(
             f"Known: {', '.join(parsers.names)}"
         )
     if embedding.type in embedders:
-        warnings.extend(choose_options(embedders, embedding.type, embedding.config).warnings)
-    found = [_extract_route(entry, warnings) for entry in _ordered(strategy.extractors)]
-    everything, parse_only = fingerprints(strategy, embedding)
+        warnings.extend(unknown_options(embedders, embedding.type, embedding.config))
+    found = [_extract_route(entry, warnings, env_allowed) for entry in _ordered(strategy.extractors)]
+    everything, parse_only = fingerprints(strategy, embedding, place)
     return ProcessingPlan(
         tuple(routes), tuple(route for route in found if route), everything, parse_only, tuple(warnings)
     )
 
 
-def _parse_route(entry: ParserEntry, counter: TokenCounter, warnings: list[str]) -> ParseRoute | None:
+def _parse_route(
+    entry: ParserEntry, counter: TokenCounter, warnings: list[str], env_allowed: Collection[str] | None
+) -> ParseRoute | None:
     if entry.type not in parsers:
         warnings.append(f"parser '{entry.type}' is not known and is left out")
         return None
-    chosen = choose_options(parsers, entry.type, _without(entry.config, _CHUNK_KEYS))
+    chosen = choose_options(parsers, entry.type, _without(entry.config, _CHUNK_KEYS), env_allowed=env_allowed)
     warnings.extend(chosen.warnings)
     strategy, options = _chunking(entry, warnings)
     chunker = chunkers.build(strategy, options, counter=counter)
@@ -125,11 +142,13 @@ def _chunking(entry: ParserEntry, warnings: list[str]) -> tuple[str, dict[str, A
     return wanted, {key: value for key, value in entry.config.items() if key in known & _CHUNK_KEYS}
 
 
-def _extract_route(entry: ExtractorEntry, warnings: list[str]) -> ExtractRoute | None:
+def _extract_route(
+    entry: ExtractorEntry, warnings: list[str], env_allowed: Collection[str] | None
+) -> ExtractRoute | None:
     if entry.type not in extractors:
         warnings.append(f"extractor '{entry.type}' is not known and is left out")
         return None
-    chosen = choose_options(extractors, entry.type, entry.config)
+    chosen = choose_options(extractors, entry.type, entry.config, env_allowed=env_allowed)
     warnings.extend(chosen.warnings)
     extractor = extractors.build(entry.type, chosen.values)
     return ExtractRoute(entry.type, extractor, _patterns(entry.file_include_patterns, None))

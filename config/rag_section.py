@@ -1,19 +1,22 @@
 """The `rag` section: databases, how they embed and retrieve, and how files are processed."""
 
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, model_validator
 
 from config.section import Identifier, Options, Section
 from rag.errors import BadRequestError, NotFoundError
+from rag.stores.base import Metric
+from rag.stores.options import METRICS
 
 BUILT_IN_STRATEGY = "universal_rag"
-
-Metric = Literal["cosine", "l2", "ip"]
+_NEVER_EVALUATED = "kept, never evaluated"
 
 
 class EmbeddingStrategy(Section):
     """How a database turns text into vectors. `condition` and `priority` are kept and never evaluated."""
+
+    without_effect: ClassVar[dict[str, str]] = {"condition": _NEVER_EVALUATED}
 
     name: str
     type: str = Field(description="Name of an embedder.")
@@ -48,7 +51,12 @@ class DatabaseConfig(Section):
     def metric(self) -> Metric:
         """`distance_metric`, else `distance_function`, else cosine; an unknown value is cosine."""
         value = self.config.get("distance_metric") or self.config.get("distance_function")
-        return value if value in ("l2", "ip") else "cosine"
+        return next((metric for name, metric in METRICS.items() if name == value), "cosine")
+
+    @property
+    def place(self) -> str:
+        """Which stored collection the database is: chunks in another one do not count as processed."""
+        return f"{self.type}/{self.config.get('collection_name') or 'documents'}/{self.metric}"
 
     def embedding_strategy_in_use(self) -> EmbeddingStrategy:
         """The configured default, else the first, else Ollama with its own defaults."""
@@ -94,6 +102,8 @@ Entry = TypeVar("Entry", EmbeddingStrategy, RetrievalStrategy, DatabaseConfig)
 class ParserEntry(Section):
     """A parser of a strategy; lower `priority` runs first, ties keep the order of the file."""
 
+    without_effect: ClassVar[dict[str, str]] = dict.fromkeys(("mime_types", "fallback_parser"), _NEVER_EVALUATED)
+
     type: str = Field(description="Name of a parser.", min_length=1)
     name: str | None = Field(None, description="Under `components`: what strategies refer to.")
     config: Options = Field(default_factory=dict)
@@ -106,6 +116,8 @@ class ParserEntry(Section):
 
 class ExtractorEntry(Section):
     """An extractor of a strategy; lower `priority` runs first."""
+
+    without_effect: ClassVar[dict[str, str]] = dict.fromkeys(("required_for", "condition"), _NEVER_EVALUATED)
 
     type: str = Field(description="Name of an extractor.", min_length=1)
     config: Options = Field(default_factory=dict)

@@ -38,6 +38,10 @@ class ModelConfig(Section):
     without_effect: ClassVar[dict[str, str]] = {
         "prompt_format": "accepted, has no effect",
         "lemonade": "accepted, has no effect: set base_url instead",
+        "instructor_mode": "accepted, has no effect",
+        "encoder_config": "accepted, has no effect",
+        "keep_loaded": "accepted, has no effect: the model's server decides what it keeps",
+        "mcp_servers": "accepted, has no effect: MCP servers are not called",
     }
 
     name: str = Field(min_length=1, description="The id that clients send as `model`.")

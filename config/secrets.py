@@ -9,13 +9,16 @@ from rag.errors import ConfigError
 REDACTED = "***"
 
 _SECRET_KEY = re.compile(
-    r"(api[_-]?key|(access|auth|bearer|refresh|hf|hub)[_-]?token|^token|passw(or)?d|secret|authorization|credentials?)$",
+    r"((api|access|secret|private)[_-]?key|(access|api|auth|bearer|bot|hf|hub|refresh)[_-]?token|^token|passw(or)?d"
+    r"|secret|authorization|credentials?)$",
     re.IGNORECASE,
 )
 _SECRET_ENTRY = re.compile(r"key|token|secret|passw|auth|credential|cookie", re.IGNORECASE)
 OPEN_MAPS = frozenset({"headers", "env"})
 """Mappings whose keys are free names, judged more strictly."""
 _ADDRESS_KEYS = ("base_url", "api_base", "host", "url")
+_URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):(?!\$\{[^}]*\}@)[^\s/]+@")
+_HIDDEN_URL_PASSWORD = f":{REDACTED}@"
 _REFERENCE = re.compile(r"\$\{(env:)?[A-Za-z_][A-Za-z0-9_]*\}")
 
 
@@ -33,7 +36,12 @@ def redact(value: Any, *, parent: str = "") -> Any:
         }
     if isinstance(value, list):
         return [redact(entry, parent=parent) for entry in value if entry is not None]
-    return value
+    return _without_password(value)
+
+
+def _without_password(value: Any) -> Any:
+    """A text in which the password of an address is `***`; anything else as it is."""
+    return _URL_PASSWORD.sub(rf"\1{_HIDDEN_URL_PASSWORD}", value) if isinstance(value, str) else value
 
 
 def _hides(key: str, value: Any, parent: str) -> bool:
@@ -55,7 +63,9 @@ def restore(value: Any, stored: Any, *, path: str = "", has_moved: bool = False)
     """
     if isinstance(value, Mapping):
         kept = stored if isinstance(stored, Mapping) else {}
-        has_moved = has_moved or any(value.get(key) != kept.get(key) for key in _ADDRESS_KEYS)
+        has_moved = has_moved or any(
+            _without_password(value.get(key)) != _without_password(kept.get(key)) for key in _ADDRESS_KEYS
+        )
         return {
             key: _stored_secret(key, kept, path, has_moved=has_moved)
             if entry == REDACTED and _hides(key, entry, _last_key(path))
@@ -68,7 +78,15 @@ def restore(value: Any, stored: Any, *, path: str = "", has_moved: bool = False)
             restore(entry, _counterpart(entry, index, kept_list), path=f"{path}[{index}]", has_moved=has_moved)
             for index, entry in enumerate(value)
         ]
+    if isinstance(value, str) and _HIDDEN_URL_PASSWORD in value:
+        return _stored_address(value, stored, path)
     return value
+
+
+def _stored_address(value: str, stored: Any, path: str) -> Any:
+    if _without_password(stored) != value:
+        raise ConfigError(f"{path}: no address is stored there that '{value}' could stand for; give the password")
+    return stored
 
 
 def _stored_secret(key: str, stored: Mapping[str, Any], path: str, *, has_moved: bool) -> Any:

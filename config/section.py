@@ -26,7 +26,7 @@ class Section(BaseModel):
     )
 
     without_effect: ClassVar[dict[str, str]] = {}
-    """Known keys that are accepted and change nothing → why."""
+    """Keys that are accepted and change nothing → why."""
 
     @model_validator(mode="before")
     @classmethod
@@ -37,7 +37,7 @@ class Section(BaseModel):
 
 
 def unknown_keys(value: Any, path: str = "") -> Iterator[str]:
-    """One sentence per key below `value` that is kept but changes nothing."""
+    """One sentence per key below `value` that the file holds and that changes nothing."""
     if isinstance(value, Section):
         yield from _own_unknown_keys(value, path)
         for name, field in type(value).model_fields.items():
@@ -51,6 +51,9 @@ def _own_unknown_keys(section: Section, path: str) -> Iterator[str]:
     for key in section.model_extra or {}:
         reason = section.without_effect.get(key, "unknown key, kept without effect")
         yield f"{_join(path, key)}: {reason}"
+    for key in type(section).model_fields:
+        if key in section.without_effect and getattr(section, key):
+            yield f"{_join(path, key)}: {section.without_effect[key]}"
 
 
 def _join(path: str, key: str) -> str:

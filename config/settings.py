@@ -1,13 +1,17 @@
 """The process: what the environment says. What belongs to one project is in llamafarm.yaml (config/project.py)."""
 
+import json
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+NameList = Annotated[list[str], NoDecode]
+"""In the environment: names with commas between them, or a JSON list."""
 
 
 class Settings(BaseSettings):
@@ -31,6 +35,19 @@ class Settings(BaseSettings):
     )
     allow_unauthenticated: bool = Field(
         False, description="Allows listening on a non-loopback address without LF_API_KEY. Only for closed networks."
+    )
+    env_allowed: NameList | None = Field(
+        None,
+        description="Variables that `${VAR}` in a project may use, with commas between. Unset: any but the server's "
+        "own where it listens on loopback, none elsewhere.",
+    )
+    block_private_urls: bool = Field(
+        False,
+        description="Refuses addresses of loopback and private networks as base_url of a project, but for "
+        "LF_ALLOWED_HOSTS and the servers that are set here.",
+    )
+    allowed_hosts: NameList = Field(
+        default_factory=list, description="Hosts that LF_BLOCK_PRIVATE_URLS lets pass, with commas between."
     )
     config_template: str = Field("default", description="Template of a new project when the request names none.")
     examples_dir: Path | None = Field(None, description="Folder of example projects; default: the bundled `examples/`.")
@@ -71,8 +88,12 @@ class Settings(BaseSettings):
 
     parse_processes: int = Field(2, ge=1, le=64, description="Worker processes that parse and chunk.")
     embed_threads: int = Field(8, ge=1, le=64, description="Files that one embed worker has in hand at once.")
-    embed_device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
-    embed_precision: str = Field("auto", description="auto, fp32, bf16 or fp16; auto chooses from the hardware.")
+    embed_device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps."
+    )
+    embed_precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto, fp32, bf16 or fp16; auto chooses from the hardware."
+    )
     warm_model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         description="Embedding model that is loaded at start, so that the first query need not wait; empty: none.",
@@ -101,8 +122,8 @@ class Settings(BaseSettings):
 
     history_days: float = Field(30.0, gt=0, description="Days that ended tasks and unused chat sessions are kept.")
 
-    log_level: str = Field(
-        "INFO", validation_alias=AliasChoices("LF_LOG_LEVEL", "LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR."
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", validation_alias=AliasChoices("LF_LOG_LEVEL", "LOG_LEVEL"), description="The least that is logged."
     )
     log_json: bool | None = Field(None, description="JSON log lines; unset: JSON unless the output is a terminal.")
     cors_origins: list[str] = Field(default_factory=lambda: ["*"], description="Origins that browsers may call from.")
@@ -117,6 +138,20 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         """Compose files and shells pass on variables that nobody set as empty text."""
         return None if value == "" else value
+
+    @field_validator("env_allowed", "allowed_hosts", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return [name.strip() for name in value.split(",") if name.strip()]
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
 
     @field_validator("ollama_host")
     @classmethod
@@ -137,6 +172,13 @@ class Settings(BaseSettings):
                 "set LF_API_KEY, or LF_ALLOW_UNAUTHENTICATED=true on a closed network, or listen on 127.0.0.1"
             )
         return self
+
+    @cached_property
+    def project_variables(self) -> frozenset[str] | None:
+        """Environment variables that projects may use; None: any but the server's own."""
+        if self.env_allowed is None and self.host in LOOPBACK_HOSTS:
+            return None
+        return frozenset(self.env_allowed or ())
 
     @cached_property
     def projects_dir(self) -> Path:

@@ -50,9 +50,10 @@ def _written_anew(config: dict[str, Any], file_name: str) -> bytes:
 
 def _merged(config: dict[str, Any], old_content: bytes, file_name: str) -> bytes | None:
     """None where merging would not give `config` back: the caller then writes anew."""
-    if b"&" in old_content and re.search(rb"[*&][A-Za-z0-9_]+\s", old_content):
-        return None  # a shared value cannot be changed in one place only
     try:
+        parse_config(old_content, file_name)  # bounded: what is nested without end never reaches the slow loader
+        if _has_anchors(old_content):
+            return None  # a shared value cannot be changed in one place only
         document = _round_trip().load(old_content.decode("utf-8-sig"))
         if not isinstance(document, dict):
             return None
@@ -61,6 +62,14 @@ def _merged(config: dict[str, Any], old_content: bytes, file_name: str) -> bytes
         return written if parse_config(written, file_name) == config else None
     except (YAMLError, ConfigError, ValueError, TypeError, AttributeError, KeyError):
         return None  # a comment is lost rather than a save
+
+
+def _has_anchors(content: bytes) -> bool:
+    """By the parser's word: an `&` inside a text is no anchor."""
+    if b"&" not in content:
+        return False
+    events = YAML(typ="safe", pure=True).parse(content.decode("utf-8-sig"))
+    return any(getattr(event, "anchor", None) is not None for event in events)
 
 
 def _merge_mapping(target: Any, wanted: Mapping[str, Any]) -> None:

@@ -1,14 +1,18 @@
 """Names that users write in llamafarm.yaml, each leading to one class in one file."""
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from rag.errors import InvalidInputError, UnknownComponentError
 
 Component = TypeVar("Component")
+
+_SECRET_NAME = re.compile(r"(key|token|secret|passw(or)?d|authorization|credentials?)$", re.IGNORECASE)
 
 
 class ComponentOptions(BaseModel):
@@ -71,5 +75,15 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
         if problem["type"] == "extra_forbidden":
             parts.append(f"option '{where}' is not known (known: {', '.join(sorted(model.model_fields))})")
         else:
-            parts.append(f"option '{where}' = {problem['input']!r}: {problem['msg']}")
+            parts.append(f"option '{where}' = {_shown(problem)}: {problem['msg']}")
     return "; ".join(parts)
+
+
+def _shown(problem: ErrorDetails) -> str:
+    """The value, never a secret; what a mapping or a list holds is not shown either."""
+    value = problem["input"]
+    if any(_SECRET_NAME.search(str(part)) for part in problem["loc"]):
+        return "'***'"
+    if isinstance(value, Mapping):
+        return "(a mapping)"
+    return "(a list)" if isinstance(value, list) else repr(value)

@@ -6,13 +6,14 @@ from fastapi import Depends, Request
 
 from config.project import ProjectConfig
 from config.settings import Settings
+from rag.errors import NotFoundError
 from server.parts import Services
 from server.services.chat import ChatService
 from server.services.databases import DatabaseService
 from server.services.datasets import DatasetService
 from server.services.health import HealthService
 from server.services.projects import ProjectService
-from server.services.rag import RagService, Searcher
+from server.services.rag import RagService
 from server.services.rag_health import RagHealthService
 from server.services.tasks import TaskService
 
@@ -50,10 +51,6 @@ def get_databases(services: ServicesDep) -> DatabaseService:
     return services.databases
 
 
-def get_searcher(services: ServicesDep) -> Searcher:
-    return services.searcher
-
-
 def get_rag(services: ServicesDep) -> RagService:
     return services.rag
 
@@ -75,13 +72,18 @@ def load_project_config(namespace: str, project: str, services: ServicesDep) -> 
     return services.engine.projects.load(namespace, project)
 
 
+def require_project(namespace: str, project: str, services: ServicesDep) -> None:
+    """404 for a project that does not exist; one whose file is broken does."""
+    if not services.engine.projects.paths(namespace, project).exists:
+        raise NotFoundError(f"Project {namespace}/{project} not found", code="ProjectNotFound")
+
+
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 RequestIdDep = Annotated[str | None, Depends(get_request_id)]
 ProjectServiceDep = Annotated[ProjectService, Depends(get_projects)]
 DatasetServiceDep = Annotated[DatasetService, Depends(get_datasets)]
 TaskServiceDep = Annotated[TaskService, Depends(get_tasks)]
 DatabaseServiceDep = Annotated[DatabaseService, Depends(get_databases)]
-SearcherDep = Annotated[Searcher, Depends(get_searcher)]
 RagServiceDep = Annotated[RagService, Depends(get_rag)]
 RagHealthServiceDep = Annotated[RagHealthService, Depends(get_rag_health)]
 ChatServiceDep = Annotated[ChatService, Depends(get_chat)]

@@ -11,19 +11,23 @@ from collections.abc import Callable
 
 import orjson
 import structlog
+from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.errors import crash_response, error_response, validation_response
+from rag.errors import AuthenticationError
+from server.errors import crash_response, error_response, status_of, validation_response
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 UPLOAD_PATH = re.compile(r"/v1/projects/[^/]+/[^/]+/datasets/[^/]+/data(/bulk)?/?")
 """The routes that stream their body to disk and enforce `max_upload_bytes` themselves."""
+CHECKED_ON_THE_LOOP_BYTES = 256_000
+"""A larger body is checked in a thread: it takes longer than other requests should wait."""
 
 
 class RequestLog:
@@ -81,7 +85,8 @@ class ApiKey:
             await self.app(scope, receive, send)
             return
         message = "this server needs an API key: send it as 'Authorization: Bearer <key>'"
-        await error_response(401, "Unauthorized", message)(scope, receive, send)
+        error = AuthenticationError(message)
+        await error_response(status_of(error), error.code, error.message)(scope, receive, send)
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
@@ -132,7 +137,8 @@ class BodyGuard:
                 return
             is_complete = not message.get("more_body", False)
         body = b"".join(parts)
-        problem = _json_problem(body)
+        is_small = len(body) <= CHECKED_ON_THE_LOOP_BYTES
+        problem = _json_problem(body) if is_small else await to_thread.run_sync(_json_problem, body)
         if problem is not None:
             await problem(scope, receive, send)
             return

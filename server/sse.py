@@ -4,13 +4,19 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import anyio
+import structlog
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 HEARTBEAT_S = 5.0
 """Clients and proxies that hear nothing for long take the server for dead; a comment tells them nothing else."""
 CLOSE_TIMEOUT_S = 5.0
+SEND_TIMEOUT_S = 60.0
+"""A client that reads nothing for this long holds its session and the model for nobody: the connection is cut."""
 NEWLINE = "\n"
+
+log = structlog.get_logger(__name__)
 
 
 class EventSource(Protocol):
@@ -31,12 +37,15 @@ class EventStream(EventSourceResponse):
             ping=HEARTBEAT_S,
             ping_message_factory=_heartbeat,
             sep=NEWLINE,
+            send_timeout=SEND_TIMEOUT_S,
         )
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.warning("stream.abandoned", send_timeout_s=SEND_TIMEOUT_S)
         finally:
             with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
                 await self._events.aclose()

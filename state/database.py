@@ -1,23 +1,36 @@
 """Opens the state: one engine per process, one session per unit of work."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+import structlog
+from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from rag.errors import StorageFullError, UpstreamError
 
+log = structlog.get_logger(__name__)
+
 BUSY_TIMEOUT_S = 30.0
+KEPT_CONNECTIONS = 16
+MAX_CONNECTIONS = 96
+"""Of one process: one for each thread that answers requests (64 for routes, 32 for queries)."""
+POSTGRES_WRITE_LOCK = 0x7061_6464_6F63_6B
+"""The key of the advisory lock that writers queue for; "paddock" in ASCII."""
 
 
 class StateDatabase:
-    """Hands out sessions. `write()` takes the write lock at once, so that two writers queue instead of failing late."""
+    """Hands out sessions. `write()` takes the write lock at once, so that two writers queue instead of failing late.
+
+    SQLite has such a lock (BEGIN IMMEDIATE). On PostgreSQL an advisory lock that lasts as long as the transaction
+    stands in for it: what a writer has read stays true until it commits, on both.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -26,16 +39,29 @@ class StateDatabase:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._sessions() as session, _translated(self.url):
+        with _translated(self.url), self._sessions() as session:
             yield session
+
+    def rows(self, query: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+        """What a query answers, without a session: for the few that every search waits for."""
+        with _translated(self.url), self.engine.connect() as connection:
+            return connection.execute(query, values).all()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back by an exception."""
-        with self._sessions() as session, _translated(self.url):
+        with _translated(self.url), self._sessions() as session:
             session.connection(execution_options={"paddock_write": True})
             with session.begin() if not session.in_transaction() else _committing(session):
                 yield session
+
+    @contextmanager
+    def locked(self) -> Iterator[Connection]:
+        """As `write`, without a session: one transaction that has the write lock."""
+        with _translated(self.url), self.engine.connect() as plain:
+            connection = plain.execution_options(paddock_write=True)
+            with connection.begin():
+                yield connection
 
     def close(self) -> None:
         self.engine.dispose()
@@ -55,20 +81,34 @@ def _committing(session: Session) -> Iterator[None]:
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except IntegrityError:
+        raise  # the database does answer, and some callers act on it
+    except (DBAPIError, PoolTimeoutError) as error:
         if "disk is full" in str(error) or "disk full" in str(error):
             raise StorageFullError("the disk that holds the state is full; free space and try again") from error
         safe_url = make_url(url).render_as_string(hide_password=True)
-        raise UpstreamError(f"the state database {safe_url} does not answer: {error.orig}") from error
+        log.warning("state.failed", url=safe_url, error=str(error))
+        raise UpstreamError(f"the state database does not answer ({_cause(error)}); try again later") from error
+
+
+def _cause(error: DBAPIError | PoolTimeoutError) -> str:
+    """In words that name no place: SQLite's messages hold no path, PostgreSQL's hold an address."""
+    if isinstance(error, PoolTimeoutError):
+        return "all connections are in use"
+    return str(error.orig) if isinstance(error.orig, sqlite3.Error) else type(error.orig).__name__
 
 
 def _open(url: str) -> Engine:
     parsed = make_url(url)
+    pool = {"pool_size": KEPT_CONNECTIONS, "max_overflow": MAX_CONNECTIONS - KEPT_CONNECTIONS}
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+        engine = create_engine(url, pool_pre_ping=True, **pool)
+        event.listen(engine, "begin", _queue_writers)
+        return engine
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=50)
+    pool = pool if parsed.database and parsed.database != ":memory:" else {}
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
@@ -78,7 +118,16 @@ def _open(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        is_write = connection.get_execution_options().get("paddock_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _is_write(connection) else "BEGIN")
 
     return engine
+
+
+def _queue_writers(connection: Connection) -> None:
+    """What BEGIN IMMEDIATE does, on PostgreSQL."""
+    if _is_write(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRES_WRITE_LOCK})")
+
+
+def _is_write(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("paddock_write", False))

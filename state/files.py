@@ -18,15 +18,18 @@ from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 
-from filelock import FileLock
+import structlog
+from filelock import FileLock, Timeout
 
 from config.layout import DatasetPaths
-from rag.errors import NotFoundError
+from rag.errors import NotFoundError, OverloadedError
 from state.file_names import StoredFile, mime_type, safe_name, stamped_name
 from state.incoming import INCOMING, IncomingFile, disk_errors, mark_in_use, sweep_abandoned
 
 LOCK_TIMEOUT_S = 30.0
 FILE_HASH = re.compile(r"[0-9a-f]{64}")
+
+log = structlog.get_logger(__name__)
 
 
 class DatasetFiles:
@@ -62,8 +65,10 @@ class DatasetFiles:
         return file
 
     def receive(self, max_bytes: int) -> IncomingFile:
-        """Begin an upload. Raises StorageFullError when the disk is full."""
+        """Begin an upload. Raises StorageFullError when the disk is full, NotFoundError when the project is gone."""
         folder = self._incoming
+        if not self._project_root.is_dir():
+            raise NotFoundError(f"Project {self._project_root.name} not found", code="ProjectNotFound")
         with disk_errors():
             for each in (folder, self._paths.raw_dir, self._paths.meta_dir, self._paths.index_by_name):
                 each.mkdir(parents=True, exist_ok=True)
@@ -86,24 +91,54 @@ class DatasetFiles:
         return file
 
     def remove_all(self) -> None:
-        """Remove the dataset's folder."""
-        if self._paths.root.is_dir():
-            with self.locked():
-                shutil.rmtree(self._paths.root, ignore_errors=True)
-        shutil.rmtree(self._paths.root, ignore_errors=True)
+        """Remove the dataset's folder; what cannot be removed is logged, as the dataset itself is gone already."""
+        with contextlib.suppress(NotFoundError), self.locked():
+            shutil.rmtree(self._paths.root, ignore_errors=True)
+        try:
+            shutil.rmtree(self._paths.root)  # once more: what uploads wrote meanwhile
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error("dataset.files_left", dataset=self._paths.root.name, path=error.filename, error=error.strerror)  # noqa: TRY400
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One change to the dataset's folder at a time, over all processes."""
+        """One change to the dataset's folder at a time, over all processes.
+
+        Raises:
+            NotFoundError: the dataset has no folder, or it was deleted while this waited for the lock.
+            OverloadedError: others held the lock for too long.
+        """
+        name = self._paths.root.name
+        if not self._paths.root.is_dir():
+            raise NotFoundError(f"Dataset {name} not found")
         lock = FileLock(self._paths.root / ".lock", timeout=LOCK_TIMEOUT_S)
         try:
             lock.acquire()
         except FileNotFoundError as error:
-            raise NotFoundError(f"Dataset {self._paths.root.name} not found") from error
+            raise NotFoundError(f"Dataset {name} not found") from error
+        except Timeout as error:
+            raise OverloadedError(f"dataset {name} is being changed by others; try again") from error
         try:
+            if not self._paths.meta_dir.is_dir():  # the lock makes folders that were deleted a moment ago
+                self._drop_bare_folders()
+                raise NotFoundError(f"Dataset {name} not found")
             yield
         finally:
             lock.release()
+
+    @property
+    def _project_root(self) -> Path:
+        return self._paths.root.parents[2]  # <project>/lf_data/datasets/<dataset>
+
+    def _drop_bare_folders(self) -> None:
+        """Remove the lock's file and the folders above it, up to the first that holds anything else."""
+        (self._paths.root / ".lock").unlink(missing_ok=True)
+        for folder in (self._paths.root, *self._paths.root.parents[:3]):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
 
     def _take(self, path: Path, file_hash: str, size: int, name: str, mime: str | None) -> tuple[StoredFile, bool]:
         with self.locked():

@@ -4,11 +4,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from state.database import StateDatabase
 from state.tables import FileRow
+
+_FILES = FileRow.__table__.c
+# Made once and without the ORM, as every search asks it. The dataset is what lets the unique index find the rows:
+# without it all files of the project are read (9.6 ms at 20,000).
+_LIVE = select(_FILES.dataset, _FILES.file_hash, _FILES.live_generation).where(
+    _FILES.namespace == bindparam("namespace"),
+    _FILES.project == bindparam("project"),
+    _FILES.dataset.in_(bindparam("datasets", expanding=True)),
+    _FILES.file_hash.in_(bindparam("hashes", expanding=True)),
+    _FILES.database == bindparam("database"),
+)
 
 LiveCheck = Callable[[set[tuple[str, str]]], set[tuple[str, str]]]
 """Takes (file_key, generation) pairs that a search met and gives back the ones that may be shown."""
@@ -27,19 +38,15 @@ class GenerationStore:
 
     def live_check(self, namespace: str, project: str, database: str) -> LiveCheck:
         """The check that a database's searches are filtered by."""
+        place = {"namespace": namespace, "project": project, "database": database}
 
         def check(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
-            hashes = {file_key.rpartition("/")[2] for file_key, _ in pairs}
-            with self._database.read() as session:
-                rows = session.execute(
-                    select(FileRow.dataset, FileRow.file_hash, FileRow.live_generation).where(
-                        FileRow.namespace == namespace,
-                        FileRow.project == project,
-                        FileRow.database == database,
-                        FileRow.file_hash.in_(hashes),
-                    )
-                ).all()
-            return pairs & {(f"{dataset}/{file_hash}", generation) for dataset, file_hash, generation in rows}
+            if not pairs:
+                return set()
+            keys = [file_key.rpartition("/") for file_key, _ in pairs]
+            wanted = {"datasets": list({key[0] for key in keys}), "hashes": list({key[2] for key in keys})}
+            rows = self._database.rows(_LIVE, {**place, **wanted})
+            return pairs & {(f"{row[0]}/{row[1]}", row[2]) for row in rows}
 
         return check
 

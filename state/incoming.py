@@ -4,11 +4,15 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, TypeAlias
+
+import structlog
 
 from rag.errors import LimitExceededError, StorageFullError
 from state.file_names import StoredFile
@@ -19,6 +23,10 @@ if sys.platform != "win32":
 INCOMING = "incoming"
 """The folder, in each dataset's own."""
 ABANDONED_AFTER_S = 5.0
+DELETED_PROJECT = re.compile(r"\..+\.deleted-\d{20}")
+"""What `config.loader.ProjectStore.delete` renames a project's folder to, before it removes the files."""
+
+log = structlog.get_logger(__name__)
 
 Take: TypeAlias = Callable[[Path, str, int, str, str | None], tuple[StoredFile, bool]]
 """(path, hash, size, name, type) → the stored file, and whether its bytes were there already."""
@@ -69,9 +77,17 @@ def sweep_abandoned(folder: Path) -> None:
 
 
 def sweep_projects(projects_dir: Path) -> None:
-    """The same for every dataset, at the start of a server."""
+    """The same for every dataset, at the start of a server; and what is left of projects whose deletion broke off."""
     for folder in projects_dir.glob(f"*/*/lf_data/datasets/*/{INCOMING}"):
         sweep_abandoned(folder)
+    for folder in projects_dir.glob("*/.*.deleted-*"):
+        if DELETED_PROJECT.fullmatch(folder.name) and not folder.is_symlink():
+            shutil.rmtree(folder, onerror=_note_left)
+
+
+def _note_left(_function: object, path: str, failure: tuple[type[BaseException], BaseException, object]) -> None:
+    if not isinstance(failure[1], FileNotFoundError):  # another process removes the same folder
+        log.warning("deleted_project.files_left", path=path, error=str(failure[1]))
 
 
 @contextlib.contextmanager

@@ -15,13 +15,14 @@ from state.database import StateDatabase
 
 
 def migrate(database: StateDatabase) -> None:
-    """Apply what is missing; refuses a database that a newer version wrote."""
-    with database.engine.connect() as connection:
+    """Apply what is missing; refuses a database that a newer version wrote.
+
+    All of it under the write lock: of two processes that start at once, the second finds nothing left to do.
+    """
+    with database.locked() as connection:
         config = alembic_config(connection)
         _refuse_newer(config, connection)
-        connection.rollback()
         command.upgrade(config, "head")
-        connection.commit()
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -57,6 +57,7 @@ _HISTORY = (
     .where(_NAMED)
     .order_by(MessageRow.id)
 )
+_LAST = _HISTORY.order_by(None).order_by(MessageRow.id.desc()).limit(bindparam("last_count"))
 _ADD = insert(SessionRow).returning(SessionRow.id)
 _TOUCH = update(SessionRow).where(SessionRow.id == bindparam("row_id")).values(last_used_at=bindparam("now"))
 _ADD_MESSAGES = insert(MessageRow)
@@ -68,10 +69,13 @@ class SessionStore:
     def __init__(self, database: StateDatabase) -> None:
         self._database = database
 
-    def history(self, key: SessionKey) -> list[dict[str, Any]]:
-        """What was said, oldest first; empty for a session that does not exist."""
+    def history(self, key: SessionKey, *, last_count: int | None = None) -> list[dict[str, Any]]:
+        """What was said, oldest first, or the last `last_count` messages; empty for a session that does not exist."""
         with self._database.read() as session:
-            return list(session.connection().execute(_HISTORY, _values(key)).scalars())
+            if last_count is None:
+                return list(session.connection().execute(_HISTORY, _values(key)).scalars())
+            values = {**_values(key), "last_count": last_count}
+            return list(session.connection().execute(_LAST, values).scalars())[::-1]
 
     def append(self, key: SessionKey, messages: Sequence[Mapping[str, Any]]) -> None:
         """Add messages in one transaction: a reader sees all of them or none."""

@@ -43,6 +43,8 @@ class ClaimedFile:
     """What a stage needs to know about the file that it leased."""
 
     id: int
+    owner: str
+    """The name on the lease: of this claim alone, so that nobody else can pass for its holder."""
     task_id: str
     namespace: str
     project: str
@@ -69,17 +71,29 @@ class TaskStore:
 
     # -- making and reading ---------------------------------------------------------------------------------
 
-    def create(self, task: TaskRow, files: Sequence[NewFile]) -> None:
+    def create(self, task: TaskRow, files: Sequence[NewFile]) -> list[NewFile]:
+        """Returns the files that are in the task: those that were removed since they were listed stay out."""
         now = self._clock()
         task.created_at = now
-        if all(file.unchanged_chunks is not None for file in files):
-            task.finished_at = task.cleaned_at = now
         with self._database.write() as session:
+            present = set(session.scalars(_hashes_of(task.namespace, task.project, task.dataset)))
+            kept = [file for file in files if file.file_hash in present]
+            if all(file.unchanged_chunks is not None for file in kept):
+                task.finished_at = task.cleaned_at = now
             session.add(task)
             session.flush()
-            if files:
-                rows = [_new_row(task.id, position, file, now) for position, file in enumerate(files)]
+            if kept:
+                rows = [_new_row(task.id, position, file, now) for position, file in enumerate(kept)]
                 session.execute(insert(TaskFileRow), rows)
+        return kept
+
+    def last_configs(self, namespace: str, project: str) -> dict[str, dict[str, Any]]:
+        """Database name → the configuration of the last task that wrote to it, as far as tasks are remembered."""
+        is_mine = (TaskRow.namespace == namespace) & (TaskRow.project == project)
+        with self._database.read() as session:
+            names = list(session.scalars(select(TaskRow.database).where(is_mine).distinct()))
+            newest = select(TaskRow.config).where(is_mine).order_by(TaskRow.created_at.desc()).limit(1)
+            return {name: session.scalars(newest.where(TaskRow.database == name)).one() for name in names}
 
     def get(self, namespace: str, project: str, task_id: str) -> tuple[TaskRow, list[TaskFileRow]] | None:
         with self._database.read() as session:
@@ -106,13 +120,16 @@ class TaskStore:
             _set(row, now, lease)
             return _claimed(row, task)
 
-    def renew(self, file_ids: Collection[int], owner: str) -> None:
+    def renew(self, leases: Collection[tuple[int, str]]) -> None:
+        """Prolong the leases (file id, owner) that are still theirs."""
+        until = self._clock() + self._lease_s
         with self._database.write() as session:
-            session.execute(
-                update(TaskFileRow)
-                .where(TaskFileRow.id.in_(file_ids), TaskFileRow.lease_owner == owner)
-                .values(lease_until=self._clock() + self._lease_s)
-            )
+            for file_id, owner in leases:
+                session.execute(
+                    update(TaskFileRow)
+                    .where(TaskFileRow.id == file_id, TaskFileRow.lease_owner == owner)
+                    .values(lease_until=until)
+                )
 
     def report(self, file_id: int, owner: str, **values: Any) -> bool:
         """Write progress (units_done, stored_count …); False when the lease is lost or the task cancelled."""
@@ -137,12 +154,26 @@ class TaskStore:
         }
         return self._put_back(file_id, owner, values)
 
-    def retry_later(self, file_id: int, owner: str, stage: Stage, *, delay_s: float, error: str) -> bool:
-        """Put a file back for another try, because an upstream failed. False as for `parsed`."""
+    def retry_later(
+        self,
+        file_id: int,
+        owner: str,
+        stage: Stage,
+        *,
+        delay_s: float,
+        error: str,
+        details: dict[str, Any] | None = None,
+    ) -> bool:
+        """Put a file back for another try, because an upstream failed. False as for `parsed`.
+
+        Args:
+            details: replace those of the row.
+        """
         with self._database.read() as session:
             row = session.get(TaskFileRow, file_id)
             attempts = 0 if row is None else row.attempts + 1
-        values = {"state": WAITING[stage], "attempts": attempts, "error": error}
+        values: dict[str, Any] = {"state": WAITING[stage], "attempts": attempts, "error": error}
+        values |= {} if details is None else {"details": details}
         return self._put_back(file_id, owner, {**values, "not_before": self._clock() + delay_s})
 
     def skip(self, file_id: int, owner: str, *, chunk_count: int) -> bool:
@@ -283,6 +314,16 @@ class TaskStore:
             )
             return list(session.scalars(query))
 
+    def due_again(self, stage: Stage) -> list[int]:
+        """Files whose wait for another try is over and for which no message was sent since, oldest first."""
+        with self._database.read() as session:
+            query = select(TaskFileRow.id).where(
+                TaskFileRow.state == WAITING[stage],
+                TaskFileRow.not_before <= self._clock(),
+                TaskFileRow.not_before > TaskFileRow.enqueued_at,
+            )
+            return list(session.scalars(query.order_by(TaskFileRow.id)))
+
     def waiting(self, task_id: str) -> list[int]:
         """Files of a task that wait to be parsed, in order."""
         with self._database.read() as session:
@@ -348,6 +389,12 @@ def _new_row(task_id: str, position: int, file: NewFile, now: float) -> dict[str
 def _files_of(session: Session, task_id: str) -> list[TaskFileRow]:
     query = select(TaskFileRow).where(TaskFileRow.task_id == task_id).order_by(TaskFileRow.position)
     return list(session.scalars(query))
+
+
+def _hashes_of(namespace: str, project: str, dataset: str) -> Select[str]:
+    return select(FileRow.file_hash).where(
+        FileRow.namespace == namespace, FileRow.project == project, FileRow.dataset == dataset
+    )
 
 
 def _file_row(session: Session, namespace: str, project: str, dataset: str, file_hash: str) -> FileRow | None:
@@ -428,6 +475,7 @@ def _after_crash(row: TaskFileRow) -> dict[str, Any]:
 def _claimed(row: TaskFileRow, task: TaskRow) -> ClaimedFile:
     return ClaimedFile(
         id=row.id,
+        owner=row.lease_owner or "",
         task_id=task.id,
         namespace=task.namespace,
         project=task.project,

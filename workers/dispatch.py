@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from config.assemble import Assembly
 from config.layout import ProjectPaths
 from config.processing import fingerprints, generation_name
 from config.project import ProjectConfig
+from config.rag_section import DatabaseConfig
 from config.settings import Settings
 from rag.errors import NotFoundError, RagError, UpstreamError
 from rag.stores.base import Store
@@ -82,9 +83,9 @@ class Dispatcher:
         entry = config.dataset(dataset)
         strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
         self._queue.check()
-        self._generations.ensure(namespace, project, dataset, {each.file_hash: each.filename for each in files})
+        self._ensure_rows((namespace, project, dataset), files)
         live = self._generations.of_dataset(namespace, project, dataset)
-        fingerprint, _ = fingerprints(strategy, database.embedding_strategy_in_use())
+        fingerprint, _ = fingerprints(strategy, database.embedding_strategy_in_use(), database.place)
         new_files = [_new_file(each, fingerprint, database.name, live.get(each.file_hash)) for each in files]
         task = TaskRow(
             id=str(uuid.uuid4()),
@@ -96,10 +97,23 @@ class Dispatcher:
             config=snapshot,
             request_id=request_id,
         )
-        self._tasks.create(task, new_files)
-        if any(each.unchanged_chunks is None for each in new_files):
+        if any(each.unchanged_chunks is None for each in self._tasks.create(task, new_files)):
             self._announce("fan_out", task.id)
         return task.id
+
+    def _ensure_rows(self, place: tuple[str, str, str], files: Sequence[StoredFile]) -> None:
+        """A file that is removed since it was listed gets no row.
+
+        Who removes one takes its metadata first and forgets its row then. Metadata that is there after our row
+        therefore means that whoever removes the file now forgets our row as well.
+        """
+        self._generations.ensure(*place, {each.file_hash: each.filename for each in files})
+        namespace, project, dataset = place
+        folder = ProjectPaths.of(self._settings, namespace, project).dataset(dataset).meta_dir
+        present = {path.stem for path in folder.glob("*.json")}
+        for each in files:
+            if each.file_hash not in present:
+                self._generations.forget(*place, each.file_hash)
 
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         """The body of `GET …/tasks/{task_id}`."""
@@ -151,23 +165,23 @@ class Dispatcher:
 
     def _discard(self, task: TaskRow, config: ProjectConfig, dead: Reverted) -> None:
         store = self._assembly.store_to_delete_from(task.namespace, task.project, config.database(task.database))
-        if not self._tasks.reserve_discard(
-            dead.file_id, self._owner, generation=dead.generation, database=task.database
-        ):
+        owner = f"{self._owner}:{uuid.uuid4().hex[:8]}"
+        if not self._tasks.reserve_discard(dead.file_id, owner, generation=dead.generation, database=task.database):
             return  # another task writes the same chunks now
         try:
             store.delete(f"{task.dataset}/{dead.file_hash}", dead.generation)
         finally:
-            self._tasks.end_discard(dead.file_id, self._owner)
+            self._tasks.end_discard(dead.file_id, owner)
 
     # -- removing -------------------------------------------------------------------------------------------
 
     def remove_chunks(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
         """Delete a file's chunks and keep the file; returns how many there were."""
         self._drop_work(namespace, project, dataset, file_hash)
-        deleted = self._delete_chunks(namespace, project, config, dataset, [file_hash])
+        stores = self._stores_of(namespace, project, config, dataset)
+        # First, because a file that is live without chunks would count as unchanged for ever.
         self._generations.hide(namespace, project, dataset, file_hash)
-        return deleted
+        return sum(store.delete(f"{dataset}/{file_hash}") for store in stores)
 
     def remove_file(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
         """Delete everything derived from a file; its bytes are the caller's. Returns the deleted chunks.
@@ -192,22 +206,37 @@ class Dispatcher:
     def remove_project(self, namespace: str, project: str, config: ProjectConfig | None) -> None:
         """Drop every database of a project and forget its files; a configuration that is broken keeps none back."""
         self._drop_work(namespace, project)
-        for database in config.databases if config else []:
+        known = {database.name: database for database in config.databases} if config else {}
+        for database in {**self._former_databases(namespace, project), **known}.values():
             self._assembly.store_to_delete_from(namespace, project, database).drop()
         self._generations.forget(namespace, project)
+
+    def _former_databases(self, namespace: str, project: str) -> dict[str, DatabaseConfig]:
+        """Those that tasks wrote to, as they were configured then: the file may not name them any more."""
+        found = {}
+        for name, config in self._tasks.last_configs(namespace, project).items():
+            try:
+                found[name] = ProjectConfig.parse(config).database(name)
+            except RagError as error:
+                log.warning("database.not_known", database=name, error=error.message)
+        return found
 
     def _delete_chunks(
         self, namespace: str, project: str, config: ProjectConfig, dataset: str, hashes: Sequence[str]
     ) -> int:
+        stores = self._stores_of(namespace, project, config, dataset)
+        return sum(store.delete(f"{dataset}/{file_hash}") for file_hash in hashes for store in stores)
+
+    def _stores_of(self, namespace: str, project: str, config: ProjectConfig, dataset: str) -> list[Store]:
+        """Where chunks of a dataset may be."""
         live = self._generations.of_dataset(namespace, project, dataset)
         names = {entry.database for entry in config.datasets if entry.name == dataset}
         names |= {each.database for each in live.values() if each.database}
-        stores: Mapping[str, Store] = {
-            database.name: self._assembly.store_to_delete_from(namespace, project, database)
+        return [
+            self._assembly.store_to_delete_from(namespace, project, database)
             for database in config.databases
             if database.name in names
-        }
-        return sum(store.delete(f"{dataset}/{file_hash}") for file_hash in hashes for store in stores.values())
+        ]
 
     def _drop_work(
         self, namespace: str, project: str, dataset: str | None = None, file_hash: str | None = None

@@ -7,8 +7,11 @@ from rag.stores.base import Store
 from rag.types import Chunk, Document, Vector
 from state.tasks import ClaimedFile
 from workers.checkpoints import Checkpoints
+from workers.parse_stage import REPARSES
 from workers.runtime import Runtime
 from workers.stage_frame import Reporter, dataset_of, plan_of, run_stage
+
+MAX_REPARSES = 2
 
 
 def run_embed(runtime: Runtime, file_id: int) -> None:
@@ -20,9 +23,8 @@ def _embed(runtime: Runtime, claimed: ClaimedFile) -> None:
     plan = plan_of(runtime, claimed)
     identity = _identity(claimed, plan)
     loaded = _load(Checkpoints(dataset_of(runtime, claimed)), claimed, plan, identity.generation)
-    if loaded is None:
-        error = "the parsed text was missing; the file is parsed again"
-        runtime.tasks.retry_later(claimed.id, runtime.owner, "parse", delay_s=0.0, error=error)
+    if isinstance(loaded, str):
+        _parse_again(runtime, claimed, loaded)
         return
     database = runtime.config_of(claimed).database(claimed.database)
     store = runtime.assembly.raw_store(claimed.namespace, claimed.project, database)
@@ -30,10 +32,21 @@ def _embed(runtime: Runtime, claimed: ClaimedFile) -> None:
         model_id = _write(runtime, claimed, store, identity, plan, loaded)
         _commit(runtime, claimed, identity.generation, len(loaded[1]), model_id)
     except CancelledTaskError:
-        if runtime.tasks.may_discard(claimed, runtime.owner, identity.generation):
+        if runtime.tasks.may_discard(claimed, claimed.owner, identity.generation):
             store.delete(identity.file_key, identity.generation)
-            runtime.tasks.end_discard(claimed.id, runtime.owner)
+            runtime.tasks.end_discard(claimed.id, claimed.owner)
         raise
+
+
+def _parse_again(runtime: Runtime, claimed: ClaimedFile, problem: str) -> None:
+    count = int(claimed.details.get(REPARSES, 0)) + 1
+    if count > MAX_REPARSES:
+        error = f"the parsed text of '{claimed.filename}' cannot be used: {problem} (parsed again {MAX_REPARSES} times)"
+        runtime.tasks.end(claimed.id, claimed.owner, "failed", error=error, reason="unusable_checkpoint")
+        return
+    error = f"the file is parsed again: {problem}"
+    details = {**claimed.details, REPARSES: count}
+    runtime.tasks.retry_later(claimed.id, claimed.owner, "parse", delay_s=0.0, error=error, details=details)
 
 
 def _write(
@@ -50,7 +63,7 @@ def _write(
     embed_and_write(
         identity,
         chunks,
-        list(build_metadata(identity, document, chunks, route, plan.extract_routes)),
+        build_metadata(identity, document, chunks, route, plan.extract_routes),
         embedder=embedder,
         store=store,
         known_vectors=_known_vectors(runtime, claimed, store, identity),
@@ -63,7 +76,7 @@ def _write(
 def _commit(runtime: Runtime, claimed: ClaimedFile, generation: str, chunk_count: int, model_id: str) -> None:
     details = {**claimed.details, "embedder": model_id}
     if not runtime.tasks.commit(
-        claimed, runtime.owner, generation=generation, chunk_count=chunk_count, details=details
+        claimed, claimed.owner, generation=generation, chunk_count=chunk_count, details=details
     ):
         raise CancelledTaskError("Task cancelled")
 
@@ -90,13 +103,16 @@ def _written_before(claimed: ClaimedFile, store: Store, identity: FileIdentity) 
 
 def _load(
     checkpoints: Checkpoints, claimed: ClaimedFile, plan: ProcessingPlan, generation: str
-) -> tuple[Document, list[Chunk]] | None:
+) -> tuple[Document, list[Chunk]] | str:
+    """What the parse stage left, or why it cannot be had."""
     try:
         document = checkpoints.load_document(claimed.file_hash, plan.parse_fingerprint)
         chunks = None if document is None else checkpoints.load_chunks(claimed.file_hash, generation, document)
-    except (ConflictError, ValueError):
-        return None  # written by another version, or damaged by a loss of power: parsed again
-    return None if document is None or chunks is None else (document, chunks)
+    except ConflictError as error:  # written by another version
+        return error.message
+    except ValueError as error:  # damaged by a loss of power
+        return f"it is damaged ({type(error).__name__})"
+    return "it is missing" if document is None or chunks is None else (document, chunks)
 
 
 def _identity(claimed: ClaimedFile, plan: ProcessingPlan) -> FileIdentity:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from rag.errors import RagError
 from state.database import StateDatabase
@@ -32,7 +33,7 @@ class Heartbeat:
         self._stopped.set()
         try:
             self._registry.leave(self._name)
-        except RagError as error:
+        except (RagError, SQLAlchemyError, OSError) as error:
             log.warning("heartbeat.not_signed_off", error=str(error))
 
     def _run(self) -> None:
@@ -45,5 +46,5 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             self._registry.beat(self._name, queues=self._queues, host=socket.gethostname(), pid=os.getpid())
-        except RagError as error:  # the state database is away: the next beat tries again
+        except (RagError, SQLAlchemyError, OSError) as error:  # the state is away: the next beat tries again
             log.warning("heartbeat.missed", error=str(error))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from rag.errors import RagError
 from state.tasks import TaskStore
@@ -15,18 +16,17 @@ log = structlog.get_logger(__name__)
 class LeaseKeeper:
     """Renews in a thread of its own, because one page or one batch may take longer than a lease."""
 
-    def __init__(self, tasks: TaskStore, owner: str, *, interval_s: float) -> None:
+    def __init__(self, tasks: TaskStore, *, interval_s: float) -> None:
         self._tasks = tasks
-        self._owner = owner
         self._interval_s = interval_s
-        self._held: set[int] = set()
+        self._held: set[tuple[int, str]] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def hold(self, file_id: int) -> Iterator[None]:
+    def hold(self, file_id: int, owner: str) -> Iterator[None]:
         with self._lock:
-            self._held.add(file_id)
+            self._held.add((file_id, owner))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._renew_forever, name="leases", daemon=True)
                 self._thread.start()
@@ -34,7 +34,7 @@ class LeaseKeeper:
             yield
         finally:
             with self._lock:
-                self._held.discard(file_id)
+                self._held.discard((file_id, owner))
 
     def _renew_forever(self) -> None:
         pause = threading.Event()
@@ -44,6 +44,6 @@ class LeaseKeeper:
             if not held:
                 continue
             try:
-                self._tasks.renew(held, self._owner)
-            except RagError as error:  # the state database is away: the next turn tries again
+                self._tasks.renew(held)
+            except (RagError, SQLAlchemyError, OSError) as error:  # the state is away: the next turn tries again
                 log.warning("leases.not_renewed", file_count=len(held), error=str(error))

@@ -11,6 +11,9 @@ from workers.checkpoints import Checkpoints
 from workers.runtime import Runtime
 from workers.stage_frame import Reporter, dataset_of, plan_of, run_stage
 
+REPARSES = "reparse_count"
+"""Key in a file's details: how often it came back because the embed stage could not read what this one left."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -23,8 +26,12 @@ def _parse(runtime: Runtime, claimed: ClaimedFile) -> None:
     plan = plan_of(runtime, claimed)
     generation = plan.generation(claimed.file_hash)
     live = runtime.generations.of_file(claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
-    if live is not None and (live.generation, live.database) == (generation, claimed.database):
-        runtime.tasks.skip(claimed.id, runtime.owner, chunk_count=live.chunk_count)
+    if live is None:
+        error = "the file was removed while it waited"
+        runtime.tasks.end(claimed.id, claimed.owner, "cancelled", error=error, reason="removed")
+        return
+    if (live.generation, live.database) == (generation, claimed.database):
+        runtime.tasks.skip(claimed.id, claimed.owner, chunk_count=live.chunk_count)
         return
     dataset = dataset_of(runtime, claimed)
     raw = dataset.raw(claimed.file_hash)
@@ -37,7 +44,8 @@ def _parse(runtime: Runtime, claimed: ClaimedFile) -> None:
     checkpoints.save_document(claimed.file_hash, plan.parse_fingerprint, parsed.document)
     checkpoints.save_chunks(claimed.file_hash, generation, parsed.chunks)
     details = _details(parsed, plan, probe.media_type, probe.size_bytes)
-    if runtime.tasks.parsed(claimed.id, runtime.owner, chunk_count=len(parsed.chunks), details=details):
+    details[REPARSES] = claimed.details.get(REPARSES, 0)
+    if runtime.tasks.parsed(claimed.id, claimed.owner, chunk_count=len(parsed.chunks), details=details):
         _send_to_embed(runtime, claimed.id)
     elif _is_gone(runtime, claimed):
         checkpoints.drop_file(claimed.file_hash)

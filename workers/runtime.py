@@ -1,10 +1,12 @@
 """What a worker process holds: opened on first use, after any fork: no connection is shared by two processes."""
 
+import itertools
 import os
 import socket
 import threading
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from celery import Celery
 
@@ -21,7 +23,7 @@ from workers.queue import TaskQueue
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`owner` is this process's name on leases."""
+    """`owner` is this process's name; see `new_owner`."""
 
     settings: Settings
     owner: str
@@ -32,6 +34,11 @@ class Runtime:
     assembly: Assembly
     queue: TaskQueue
     leases: LeaseKeeper
+    claims: Iterator[int] = field(default_factory=itertools.count)
+
+    def new_owner(self) -> str:
+        """A name for one lease. Threads of this process have their own, so that none ends what another took over."""
+        return f"{self.owner}:{next(self.claims)}"
 
     def config_of(self, claimed: ClaimedFile) -> ProjectConfig:
         """The project as it was when the task was made."""
@@ -52,7 +59,7 @@ def open_runtime(settings: Settings, app: Celery) -> Runtime:
         generations=generations,
         assembly=Assembly(settings, generations.live_check),
         queue=TaskQueue(app),
-        leases=LeaseKeeper(tasks, owner, interval_s=settings.lease_s / 3),
+        leases=LeaseKeeper(tasks, interval_s=settings.lease_s / 3),
     )
 
 

@@ -24,25 +24,25 @@ REPORT_INTERVAL_S = 0.5
 
 
 def run_stage(runtime: Runtime, file_id: int, stage: Stage, work: Callable[[Runtime, ClaimedFile], None]) -> None:
-    claimed = runtime.tasks.claim(file_id, stage, runtime.owner)
+    claimed = runtime.tasks.claim(file_id, stage, runtime.new_owner())
     if claimed is None:
         log.info("stage.not_mine", stage=stage, file_id=file_id)
         return
     started = time.monotonic()
-    with _bound(claimed, stage), runtime.leases.hold(file_id):
+    with _bound(claimed, stage), runtime.leases.hold(file_id, claimed.owner):
         try:
             _refuse_if_cancelled(claimed)
             work(runtime, claimed)
         except CancelledTaskError:
-            runtime.tasks.end(file_id, runtime.owner, "cancelled", error="Task cancelled", reason="cancelled")
+            runtime.tasks.end(file_id, claimed.owner, "cancelled", error="Task cancelled", reason="cancelled")
         except SoftTimeLimitExceeded:
             limit_s = runtime.settings.parse_timeout_s
             error = f"'{claimed.filename}' took longer than {limit_s:.0f} s to parse (LF_PARSE_TIMEOUT_S)"
-            runtime.tasks.end(file_id, runtime.owner, "failed", error=error, reason="timeout")
+            runtime.tasks.end(file_id, claimed.owner, "failed", error=error, reason="timeout")
         except (UpstreamError, StorageFullError) as error:
             _retry_or_fail(runtime, claimed, stage, error)
         except RagError as error:
-            runtime.tasks.end(file_id, runtime.owner, "failed", error=error.message, reason=error.code)
+            runtime.tasks.end(file_id, claimed.owner, "failed", error=error.message, reason=error.code)
         except OSError as error:
             _storage_failed(runtime, claimed, stage, error)
         except Exception as error:
@@ -50,7 +50,7 @@ def run_stage(runtime: Runtime, file_id: int, stage: Stage, work: Callable[[Runt
             message = (
                 f"unexpected {type(error).__name__} in the {stage} stage of '{claimed.filename}'; see the worker's log"
             )
-            runtime.tasks.end(file_id, runtime.owner, "failed", error=message, reason="internal")
+            runtime.tasks.end(file_id, claimed.owner, "failed", error=message, reason="internal")
             _end_task(runtime, claimed.task_id)
             raise
         log.info("stage.done", duration_s=round(time.monotonic() - started, 3))
@@ -87,11 +87,11 @@ def _retry_or_fail(runtime: Runtime, claimed: ClaimedFile, stage: Stage, error: 
     attempt_limit = BAD_VECTOR_ATTEMPTS if isinstance(error, EmbeddingError) else UPSTREAM_ATTEMPTS
     if claimed.attempts + 1 >= attempt_limit:
         message = f"{error.message} (tried {attempt_limit} times)"
-        runtime.tasks.end(claimed.id, runtime.owner, "failed", error=message, reason=error.code)
+        runtime.tasks.end(claimed.id, claimed.owner, "failed", error=message, reason=error.code)
         return
     delay_s = float(2**claimed.attempts)
     log.warning("stage.upstream_failed", error=error.message, attempt=claimed.attempts + 1, retry_in_s=delay_s)
-    runtime.tasks.retry_later(claimed.id, runtime.owner, stage, delay_s=delay_s, error=error.message)
+    runtime.tasks.retry_later(claimed.id, claimed.owner, stage, delay_s=delay_s, error=error.message)
 
 
 def _storage_failed(runtime: Runtime, claimed: ClaimedFile, stage: Stage, error: OSError) -> None:
@@ -99,7 +99,7 @@ def _storage_failed(runtime: Runtime, claimed: ClaimedFile, stage: Stage, error:
         _retry_or_fail(runtime, claimed, stage, StorageFullError("the disk is full; free space and process again"))
         return
     message = f"'{claimed.filename}' cannot be read from the data directory: {error.strerror}"
-    runtime.tasks.end(claimed.id, runtime.owner, "failed", error=message, reason="storage")
+    runtime.tasks.end(claimed.id, claimed.owner, "failed", error=message, reason="storage")
 
 
 class Reporter:
@@ -120,7 +120,7 @@ class Reporter:
         if time.monotonic() - self._last < REPORT_INTERVAL_S:
             return
         self._last = time.monotonic()
-        if not self._runtime.tasks.report(self._claimed.id, self._runtime.owner, **values):
+        if not self._runtime.tasks.report(self._claimed.id, self._claimed.owner, **values):
             raise CancelledTaskError("Task cancelled")
 
 

@@ -34,9 +34,14 @@ def _send_finish(runtime: Runtime, ended: list[str], dirty_tasks: list[str]) -> 
 
 
 def _send_lost(runtime: Runtime, stage: Stage) -> int:
-    """Files wait although their queue is empty: their messages are gone (or were never sent)."""
+    """Files wait although their queue is empty: their messages are gone (or were never sent).
+
+    Those of a retry are sent once whatever waits before them: the message that they had was used up.
+    """
     due = runtime.tasks.due(stage, idle_s=MESSAGE_GRACE_S)
     if not due or runtime.queue.depth(stage) > 0:
+        due = runtime.tasks.due_again(stage)
+    if not due:
         return 0
     runtime.queue.send_stage(stage, due)
     runtime.tasks.mark_enqueued(due)

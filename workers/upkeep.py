@@ -9,6 +9,7 @@ from config.layout import ProjectPaths
 from config.project import ProjectConfig
 from rag.errors import RagError, UpstreamError
 from state.generations import LiveFile
+from state.incoming import sweep_projects
 from state.sessions import SessionStore
 from state.tables import TaskFileRow, TaskRow
 from workers.checkpoints import Checkpoints
@@ -52,6 +53,7 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
 def tidy_up(runtime: Runtime) -> None:
     """Forget what nobody asks for any more: chats that were not gone on with, and tasks that ended long ago."""
     kept_s = runtime.settings.history_days * 86_400.0
+    sweep_projects(runtime.settings.projects_dir)  # uploads that were cut off
     sessions, tasks = SessionStore(runtime.database).sweep(kept_s), runtime.tasks.forget_ended(kept_s)
     log.info("tidied.up", sessions=sessions, tasks=tasks)
 
@@ -80,9 +82,10 @@ def _discard(runtime: Runtime, task: TaskRow, row: TaskFileRow, generation: str,
     if database not in [each.name for each in config.databases]:
         return  # a database that was taken out of the configuration answers nobody
     store = runtime.assembly.store_to_delete_from(task.namespace, task.project, config.database(database))
-    if not runtime.tasks.reserve_discard(row.id, runtime.owner, generation=generation, database=database):
+    owner = runtime.new_owner()
+    if not runtime.tasks.reserve_discard(row.id, owner, generation=generation, database=database):
         return  # whoever uses it deletes it in the end
     try:
         store.delete(f"{task.dataset}/{row.file_hash}", generation)
     finally:
-        runtime.tasks.end_discard(row.id, runtime.owner)
+        runtime.tasks.end_discard(row.id, owner)

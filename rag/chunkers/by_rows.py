@@ -7,14 +7,26 @@ from rag.chunkers.base import TokenCounter
 from rag.chunkers.cutting import Cutter
 from rag.chunkers.options import SizeOptions
 from rag.chunkers.packing import Measure, Rule
-from rag.chunkers.spans import Spans, as_spans, field_spans, gaps_filled, line_spans, sentence_spans, word_spans
+from rag.chunkers.places import heading_starts
+from rag.chunkers.spans import (
+    Positions,
+    Spans,
+    as_spans,
+    field_spans,
+    gaps_filled,
+    line_spans,
+    parted,
+    sentence_spans,
+    word_spans,
+)
 from rag.types import Chunk, Document
 
 
 class RowsChunker:
     """The embedder's window decides first: a chunk holds `chunk_size` rows only where they are that short.
 
-    In a document without rows each line is one. A row over the window is parted between its fields.
+    In a document without rows each line is one. A row over the window is parted between its fields. A heading over
+    rows – the name of a sheet – begins a chunk: rows of two tables have different columns.
     """
 
     class Options(SizeOptions):
@@ -29,7 +41,16 @@ class RowsChunker:
         rows = as_spans(document.rows) if document.rows else line_spans(document.text)
         cutter = Cutter(document, self._counter)
         rules = [self._row_rule(rows), cutter.tokens(self._counter.max_tokens, self._counter.max_tokens)]
-        return cutter.cut(gaps_filled(document.text, rows), (field_spans, sentence_spans, word_spans), rules)
+        finders = (field_spans, sentence_spans, word_spans)
+        pieces = gaps_filled(document.text, rows)
+        if not document.rows or not document.headings:
+            return cutter.cut(pieces, finders, rules)
+        starts = heading_starts(document)
+
+        def table_numbers(positions: Positions) -> Positions:
+            return np.searchsorted(starts, positions, "right").astype(np.int64)
+
+        return cutter.cut(parted(pieces, starts), finders, rules, group=table_numbers)
 
     def _row_rule(self, rows: Spans) -> Rule:
         options = self._options

@@ -57,9 +57,11 @@ class _OllamaClient:
         self.name = f"Ollama at {base_url}"
         self._model = options.model
         self._auto_pull = options.auto_pull
-        self._client = ollama.Client(host=base_url, timeout=options.timeout)
+        # A key of the process's environment must not reach an address that a project's config names.
+        headers = {"authorization": "Bearer ollama"}
+        self._client = ollama.Client(host=base_url, timeout=options.timeout, headers=headers, follow_redirects=False)
         # Fetching a model sends nothing for long stretches.
-        self._pull_client = ollama.Client(host=base_url, timeout=None)
+        self._pull_client = ollama.Client(host=base_url, timeout=None, headers=headers, follow_redirects=False)
 
     def embed(self, texts: list[str], *, is_query: bool) -> Sequence[Sequence[float]]:
         try:

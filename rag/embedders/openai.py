@@ -12,6 +12,7 @@ from rag.embedders.options import EmbedderOptions
 from rag.embedders.remote import RemoteEmbedder
 from rag.errors import EmbeddingError, InvalidInputError, RagError, UpstreamError
 
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _SHORTENABLE = "text-embedding-3"
 _NO_KEY = "none"  # the SDK insists on a key; servers of one's own mostly do not
 
@@ -60,17 +61,18 @@ class _OpenAIClient:
         self.name = f"embedding server at {options.base_url or 'api.openai.com'}"
         self._model = options.model
         self._extra: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
-        key = options.api_key.get_secret_value() if options.api_key else (_NO_KEY if options.base_url else None)
-        try:
-            self._client = openai.OpenAI(
-                api_key=key,
-                base_url=options.base_url,
-                organization=options.organization,
-                timeout=options.timeout,
-                max_retries=0,
-            )
-        except openai.OpenAIError as error:
-            raise InvalidInputError("option 'api_key' is missing; OpenAI needs one") from error
+        if not options.api_key and not options.base_url:
+            raise InvalidInputError("option 'api_key' is missing; OpenAI needs one: write api_key: ${OPENAI_API_KEY}")
+        # All of it stated, so that nothing of the process's environment reaches an address that a config names.
+        self._client = openai.OpenAI(
+            api_key=options.api_key.get_secret_value() if options.api_key else _NO_KEY,
+            base_url=options.base_url or DEFAULT_BASE_URL,
+            timeout=options.timeout,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),
+        )
+        # Afterwards, because the constructor reads None as "look into the environment".
+        self._client.organization, self._client.project = options.organization, None
 
     def embed(self, texts: list[str], *, is_query: bool) -> Sequence[Sequence[float]]:
         # "float" because servers other than OpenAI's do not all know base64.

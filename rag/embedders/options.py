@@ -1,6 +1,6 @@
 """Options that several embedders share."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from rag.registry import ComponentOptions
 
@@ -12,6 +12,10 @@ class BreakerOptions(BaseModel):
 
     failure_threshold: int = Field(5, gt=0, description="Consecutive failures that open the circuit.")
     reset_timeout: float = Field(60.0, gt=0, description="Seconds until an open circuit lets one call through.")
+
+
+def secret_text(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 class EmbedderOptions(ComponentOptions):

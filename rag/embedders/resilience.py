@@ -97,7 +97,10 @@ class ResilientCaller:
     def _once(self, function: Callable[[], Answer]) -> Answer:
         remaining_s = self.breaker.admit()
         if remaining_s > 0 and self._fail_fast:
-            raise UpstreamError(f"{self._name} has failed repeatedly; the next attempt is in {remaining_s:.0f} s")
+            raise UpstreamError(
+                f"{self._name} has failed repeatedly and is not asked for the next {remaining_s:.0f} s; "
+                "see that it runs, then process again"
+            )
         try:
             answer = function()
         except EmbeddingError:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import structlog
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 
 from rag.chunkers.base import TokenCounter
 from rag.embedders.bert_files import read_shape
 from rag.embedders.checks import checked, require_dimension
 from rag.embedders.encoders import Encoder, SentenceTransformerEncoder, batches_by_length
 from rag.embedders.hardware import Precision, choose_device, choose_precision
-from rag.embedders.options import EmbedderOptions
+from rag.embedders.options import EmbedderOptions, secret_text
 from rag.embedders.weights import DEFAULT_MODEL, ModelFiles, locate, token_counter_for
 from rag.errors import EmbeddingError
 from rag.types import Matrix, Vector
@@ -46,11 +46,11 @@ class SentenceTransformerEmbedder:
             validation_alias=AliasChoices("normalize", "normalize_embeddings"),
             description="Accepted for existing files; vectors always have unit length.",
         )
-        cache_folder: str | None = Field(None, description="Where Hugging Face models are kept.")
+        hf_token: SecretStr | None = Field(None, description="For a private model; default: LF_HF_TOKEN.")
         show_progress_bar: bool = Field(False, description="Accepted for existing files; has no effect.")
 
     def __init__(self, options: Options) -> None:
-        self._files = locate(options.model, options.cache_folder)
+        self._files = locate(options.model, secret_text(options.hf_token))
         device = choose_device(options.device)
         with _load_lock:
             self._encoder = _load(self._files, device, choose_precision(options.precision, device))
@@ -63,7 +63,7 @@ class SentenceTransformerEmbedder:
 
     @staticmethod
     def counter(options: Options) -> TokenCounter:
-        return token_counter_for(options.model, options.cache_folder)
+        return token_counter_for(options.model, secret_text(options.hf_token))
 
     @property
     def dimension(self) -> int:

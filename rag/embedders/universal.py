@@ -11,7 +11,7 @@ from rag.chunkers.tokens import EstimatedCounter
 from rag.embedders.base import Embedder
 from rag.embedders.hardware import Precision
 from rag.embedders.openai import OpenAIEmbedder
-from rag.embedders.options import EmbedderOptions
+from rag.embedders.options import EmbedderOptions, secret_text
 from rag.embedders.sentence_transformer import SentenceTransformerEmbedder
 from rag.embedders.weights import DEFAULT_MODEL, canonical_name, token_counter_for
 from rag.errors import InvalidInputError, UpstreamError
@@ -45,7 +45,7 @@ class UniversalEmbedder:
         timeout: float = Field(60.0, gt=0, description="Seconds without a byte before a request is abandoned.")
         device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="When the model runs here.")
         precision: Precision = Field("auto", description="When the model runs here.")
-        cache_folder: str | None = Field(None, description="Where Hugging Face models are kept.")
+        hf_token: SecretStr | None = Field(None, description="For a private model; default: LF_HF_TOKEN.")
         normalize: bool = Field(
             True,
             validation_alias=AliasChoices("normalize", "normalize_embeddings"),
@@ -61,7 +61,7 @@ class UniversalEmbedder:
     def counter(options: Options) -> TokenCounter:
         """The model's own tokenizer if it is here, else an estimate; never asks the server."""
         try:
-            return token_counter_for(options.model, options.cache_folder)
+            return token_counter_for(options.model, secret_text(options.hf_token))
         except (UpstreamError, InvalidInputError):
             return EstimatedCounter(options.max_tokens)
 
@@ -109,7 +109,7 @@ class UniversalEmbedder:
         )
 
     def _local(self, options: Options) -> Embedder:
-        shared = {"model", "device", "precision", "cache_folder", "dimension"}
+        shared = {"model", "device", "precision", "hf_token", "dimension"}
         values = {name: getattr(options, name) for name in shared}
         return SentenceTransformerEmbedder(SentenceTransformerEmbedder.Options(**values))
 

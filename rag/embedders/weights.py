@@ -47,12 +47,13 @@ class ModelFiles:
 
 
 @lru_cache(maxsize=32)
-def locate(model: str, cache_folder: str | None = None) -> ModelFiles:
+def locate(model: str, hf_token: str | None = None) -> ModelFiles:
     """Find a model's files; downloads them only when they are nowhere on this machine and the network is allowed.
 
     Args:
         model: a folder (absolute, or starting with `.` or `~`), a Hugging Face name, or a bare name from the
             `sentence-transformers` organisation.
+        hf_token: for a download of a private model.
 
     Raises:
         InvalidInputError: the model has no safetensors, or does not exist.
@@ -66,7 +67,7 @@ def locate(model: str, cache_folder: str | None = None) -> ModelFiles:
     name = canonical_name(model)
     if name == DEFAULT_MODEL:
         return _described(_bundled(), name)
-    return _described(_cached_or_downloaded(name, cache_folder), name)
+    return _described(_cached_or_downloaded(name, hf_token), name)
 
 
 def canonical_name(model: str) -> str:
@@ -74,23 +75,23 @@ def canonical_name(model: str) -> str:
     return model if "/" in model else f"sentence-transformers/{model}"
 
 
-def tokenizer_file(model: str, cache_folder: str | None = None) -> Path:
-    return locate(model, cache_folder).tokenizer_file
+def tokenizer_file(model: str, hf_token: str | None = None) -> Path:
+    return locate(model, hf_token).tokenizer_file
 
 
-def max_tokens(model: str, cache_folder: str | None = None) -> int:
+def max_tokens(model: str, hf_token: str | None = None) -> int:
     """Content tokens that one document may have: the window less special tokens and the model's document prompt."""
-    return token_counter_for(model, cache_folder).max_tokens
+    return token_counter_for(model, hf_token).max_tokens
 
 
 @lru_cache(maxsize=32)
-def token_counter_for(model: str, cache_folder: str | None = None) -> TokenCounter:
+def token_counter_for(model: str, hf_token: str | None = None) -> TokenCounter:
     """Build the counter of a local model from its tokenizer alone."""
     from tokenizers import Tokenizer
 
     from rag.chunkers.tokens import TokenizerCounter
 
-    files = locate(model, cache_folder)
+    files = locate(model, hf_token)
     tokenizer = Tokenizer.from_file(str(files.tokenizer_file))
     # A prompt never costs more tokens than it does alone; at its seam with the text it may cost one less.
     counter = TokenizerCounter(tokenizer, files.window)
@@ -125,11 +126,11 @@ def _bundled() -> Path:
     return folder
 
 
-def _cached_or_downloaded(name: str, cache_folder: str | None) -> Path:
+def _cached_or_downloaded(name: str, hf_token: str | None) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns: dict[str, Any] = {"allow_patterns": _WANTED, "ignore_patterns": _UNWANTED, "cache_dir": cache_folder}
+    patterns: dict[str, Any] = {"allow_patterns": _WANTED, "ignore_patterns": _UNWANTED}
     try:
         folder = Path(snapshot_download(name, local_files_only=True, **patterns))
         if _has_weights(folder):
@@ -144,7 +145,7 @@ def _cached_or_downloaded(name: str, cache_folder: str | None) -> Path:
             f"and give its folder as 'model', or use '{DEFAULT_MODEL}', which is bundled"
         )
     try:
-        return Path(snapshot_download(name, **patterns))
+        return Path(snapshot_download(name, token=hf_token, **patterns))
     except (HfHubHTTPError, OSError) as error:
         raise UpstreamError(
             f"model '{name}' is not on this machine and could not be downloaded ({type(error).__name__}). Check the "

@@ -1,10 +1,12 @@
 """Guards around formats that are zip archives of XML (Word, Excel)."""
 
+import copy
 import errno
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.parsers.base import FileProbe, ParseLimits
@@ -12,13 +14,18 @@ from rag.parsers.media import ENCRYPTED_OFFICE
 
 _RATIO_FLOOR_BYTES = 1_000_000
 """Below this size a high ratio is harmless, and common: a small file of repeated markup."""
+OFFICE_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""The others have no place in an Office file, and `zipfile` unpacks them without any bound."""
+_HARMLESS_PACKED_BYTES = 16_384
+"""Deflate makes at most 1,032 bytes of one: a lie about so small a member costs 17 MB for a moment."""
+_PIECE_BYTES = 65_536
 
 
 def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
-    """Refuse an archive that is protected, damaged or unpacks to more than the limits, without unpacking it.
+    """Refuse an archive that is protected, damaged or unpacks to more than the limits.
 
-    The sizes are those of the archive's directory. They can be trusted as bounds: `zipfile` never
-    unpacks more of a member than the directory says.
+    The sizes are those of the archive's directory, and each is checked: the libraries read a member with one call,
+    for which `zipfile` first unpacks all there is and only then cuts it to the size that the directory says.
     """
     if probe.size_bytes == 0:
         raise NoTextError(f"'{probe.filename}' has no text: the file is empty")
@@ -44,6 +51,26 @@ def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
             f"{name} unpacks to {ratio:,.0f} times its size, more than {limits.max_compression_ratio:g} "
             "(LF_MAX_COMPRESSION_RATIO)"
         )
+    with readable_package(probe), zipfile.ZipFile(probe.path) as archive:
+        for member in members:
+            _check_size(archive, member)
+
+
+def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Unpack a member piece by piece, keeping nothing; raises BadZipFile when it is larger than it says."""
+    if member.compress_type not in OFFICE_COMPRESSIONS:
+        raise zipfile.BadZipFile(f"part '{member.filename[:100]}' is packed with a method that Office does not know")
+    if member.compress_type == zipfile.ZIP_STORED or member.compress_size <= _HARMLESS_PACKED_BYTES:
+        return
+    # A copy that claims one byte more: `zipfile` would hide that byte from a reader of the member itself.
+    larger = copy.copy(member)
+    larger.file_size += 1
+    size = 0
+    with archive.open(larger) as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            size += len(piece)
+    if size > member.file_size:
+        raise zipfile.BadZipFile(f"part '{member.filename[:100]}' is larger than the archive's directory says")
 
 
 @contextmanager

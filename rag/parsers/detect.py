@@ -10,6 +10,7 @@ from typing import Final
 import puremagic
 
 from rag.parsers import media
+from rag.parsers.archive import OFFICE_COMPRESSIONS
 from rag.parsers.base import FileProbe
 from rag.parsers.decoding import looks_like_utf16
 
@@ -21,6 +22,7 @@ _MIN_CONFIDENCE = 0.8
 
 _OLE_HEAD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
+_MAX_MIMETYPE_BYTES = 128
 _OFFICE_PARTS = {"word/": media.DOCX, "xl/": media.XLSX}
 
 _BY_SUFFIX = {
@@ -68,7 +70,7 @@ def _zip_type(path: Path, filename: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            kind = archive.read("mimetype").decode("ascii") if "mimetype" in names else ""
+            kind = _declared_kind(archive) if "mimetype" in names else ""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError, EOFError, OSError, zlib.error):
         # A damaged archive: the parser its name asks for says what is wrong with it.
         suffix = Path(filename).suffix.lower()
@@ -81,6 +83,15 @@ def _zip_type(path: Path, filename: str) -> str:
         if any(name.startswith(prefix) for name in names):
             return media_type
     return "application/vnd.openxmlformats-officedocument" if "[Content_Types].xml" in names else media.ZIP
+
+
+def _declared_kind(archive: zipfile.ZipFile) -> str:
+    """What the member `mimetype` says; a member too large to be one is not unpacked."""
+    member = archive.getinfo("mimetype")
+    if member.file_size > _MAX_MIMETYPE_BYTES or member.compress_type not in OFFICE_COMPRESSIONS:
+        return ""
+    with archive.open(member) as stream:
+        return stream.read(_MAX_MIMETYPE_BYTES).decode("ascii")
 
 
 def _contains(path: Path, needle: bytes) -> bool:

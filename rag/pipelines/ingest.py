@@ -1,9 +1,10 @@
 """From a file to stored chunks: parse → chunk → embed → write. Usable from a script, without server or queue."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -207,7 +208,7 @@ def _as_json(value: Any) -> str:
 def embed_and_write(
     identity: FileIdentity,
     chunks: Sequence[Chunk],
-    metadata: Sequence[Mapping[str, Scalar]],
+    metadata: Iterable[Mapping[str, Scalar]],
     *,
     embedder: Embedder,
     store: Store,
@@ -218,6 +219,7 @@ def embed_and_write(
     """Embed chunks and write them under the file's generation, slice by slice.
 
     Args:
+        metadata: of each chunk, in order; taken slice by slice, as extractors may need their time for it.
         known_vectors: text → vector of the same model, taken over instead of embedding again.
         is_written: whether a record id is in the store already (a run that was interrupted).
         on_written: called after each slice with the number of chunks done; may raise CancelledTaskError.
@@ -226,8 +228,10 @@ def embed_and_write(
         EmbeddingError, UpstreamError: nothing of the failing slice was written.
     """
     stored = reused = 0
+    rest = iter(metadata)
     for start in range(0, len(chunks), WRITE_SLICE):
         piece = range(start, min(start + WRITE_SLICE, len(chunks)))
+        metadata_of = dict(zip(piece, islice(rest, len(piece)), strict=True))
         missing = [index for index in piece if not is_written(record_id(identity, index))]
         fresh = [index for index in missing if chunks[index].text not in known_vectors]
         vectors = embedder.embed_documents([chunks[index].text for index in fresh]) if fresh else np.empty((0, 0))
@@ -236,7 +240,7 @@ def embed_and_write(
         by_index = dict(zip(fresh, vectors, strict=True))
         store.upsert(
             [
-                _record(identity, chunks[index], metadata[index], by_index.get(index, known))
+                _record(identity, chunks[index], metadata_of[index], by_index.get(index, known))
                 for index in missing
                 for known in [known_vectors.get(chunks[index].text)]
             ]

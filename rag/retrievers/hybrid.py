@@ -12,6 +12,7 @@ from rag.retrievers import fuse
 from rag.retrievers.base import Query, Retrieval
 from rag.retrievers.basic import SearchOptions
 from rag.retrievers.cut import cut
+from rag.retrievers.exact import exact_matches
 from rag.stores import scores
 from rag.stores.base import Store
 from rag.types import Hit, Vector
@@ -21,6 +22,10 @@ MAX_THREADS = 8
 
 class HybridRetriever:
     """Fuses the nearest vectors with the best BM25 hits.
+
+    What is asked for by its exact form (a code, a number, a quoted phrase) counts beside both sides, see
+    `rag.retrievers.exact`: near-equal vector scores of a bare code, stretched to [0, 1], would bury it. With alpha 1
+    only the vectors count.
 
     Every candidate gets a vector score: one that only BM25 found is compared with the query through its stored
     vector. The fused order is then placed between the lowest vector score and the best score of either side, so that
@@ -72,6 +77,9 @@ class HybridRetriever:
             words = fuse.min_max(by_words)
             complete = {chunk_id: words.get(chunk_id, 0.0) for chunk_id in {**by_vector, **by_words}}
             fused = fuse.weighted_mean([fuse.min_max(by_vector), complete], [alpha, 1 - alpha])
+        if alpha < 1:
+            exact, weight = exact_matches(query.text, [*dense, *lexical])
+            fused = fuse.weighted_mean([fused, {**dict.fromkeys(fused, 0.0), **exact}], [1, weight])
         low = min(by_vector.values(), default=0.0)
         high = max([*by_vector.values(), *by_words.values()], default=0.0)
         return fuse.merge([dense, lexical], fuse.on_scale(fused, low, high))

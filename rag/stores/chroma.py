@@ -70,10 +70,11 @@ class ChromaStore(LedgerStore):
         return self._refill(self._create())
 
     def delete(self, file_key: str, generation: str | None = None) -> int:
+        # Found by name alone: what another model left behind can be deleted too. Asked for before the ledger is
+        # touched, so that a store whose server is away stays as it is.
+        collection = self._server.find(self.name)
         count = super().delete(file_key, generation)
         try:
-            # Found by name alone: what another model left behind can be deleted too.
-            collection = self._collection or self._server.find(self.name)
             if collection is not None:
                 self._server.delete(collection.id, _of_file(file_key, generation))
         except CollectionMissingError:
@@ -81,6 +82,7 @@ class ChromaStore(LedgerStore):
         return count
 
     def drop(self) -> None:
+        self._server.find(self.name)  # as in `delete`
         super().drop()
         self._collection = None
         self._server.drop(self.name)
@@ -144,8 +146,18 @@ class ChromaStore(LedgerStore):
     def _look_up(self) -> Collection | None:
         found = self._server.find(self.name)
         if found is not None:
-            self._require_ours(found)
+            try:
+                self._require_ours(found)
+            except ConflictError:
+                if not self._is_abandoned(found):
+                    raise
+                return None
         return found
+
+    def _is_abandoned(self, found: Collection) -> bool:
+        """Whether the last chunk was deleted, so that nobody needs the vectors that a collection may still hold."""
+        is_ours_to_judge = found.metadata.get("format_version", 0) <= FORMAT_VERSION
+        return is_ours_to_judge and self._ledger.was_emptied()
 
     def _is_incomplete(self, collection: Collection) -> bool:
         """Whether the server lost vectors: a folder restored from a backup, or a refill that was interrupted.
@@ -172,8 +184,16 @@ class ChromaStore(LedgerStore):
             "metric": mine.metric,
             "normalised": True,
         }
-        created = self._server.create(self.name, metadata, {"space": mine.metric, **HNSW})
-        self._require_ours(created)
+        space = {"space": mine.metric, **HNSW}
+        created = self._server.create(self.name, metadata, space)
+        try:
+            self._require_ours(created)
+        except ConflictError:
+            if not self._is_abandoned(created):
+                raise
+            self._server.drop(self.name)  # what another model left: its last chunk was deleted
+            created = self._server.create(self.name, metadata, space)
+            self._require_ours(created)
         return created
 
     def _require_ours(self, found: Collection) -> None:

@@ -62,6 +62,7 @@ class ChunkLedger:
         with self._connections.writing() as connection:
             if not self._check(connection):
                 mine = self._identity
+                connection.execute("DELETE FROM identity")
                 connection.execute(
                     "INSERT INTO identity VALUES (?, ?, ?)", (mine.model_id, mine.dimension, mine.metric)
                 )
@@ -155,6 +156,11 @@ class ChunkLedger:
             row = connection.execute("SELECT count(*), count(DISTINCT file_key) FROM chunk").fetchone()
             return StoreStats(chunk_count=row[0], file_count=row[1])
 
+    def was_emptied(self) -> bool:
+        """Whether there is a ledger and no chunk in it; False for one that was never written, or was lost."""
+        with self._connections.reading() as connection:
+            return connection is not None and connection.execute("SELECT 1 FROM chunk LIMIT 1").fetchone() is None
+
     def remove(self) -> None:
         self._connections.remove()
 
@@ -162,7 +168,9 @@ class ChunkLedger:
         self._connections.close()
 
     def _check(self, connection: sqlite3.Connection) -> bool:
-        row = connection.execute("SELECT model_id, dimension, metric FROM identity").fetchone()
+        # What vectors mean is forgotten with the last of them: a mistake can be mended by deleting and beginning anew.
+        query = "SELECT model_id, dimension, metric FROM identity WHERE EXISTS (SELECT 1 FROM chunk)"
+        row = connection.execute(query).fetchone()
         if row is not None:
             require_same_identity(self._identity, *row)
         return row is not None

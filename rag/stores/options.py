@@ -8,7 +8,7 @@ from rag.registry import ComponentOptions
 from rag.stores.base import Metric
 
 DistanceName = Literal["cosine", "l2", "ip", "euclidean", "dot"]
-_METRICS: dict[DistanceName, Metric] = {"cosine": "cosine", "l2": "l2", "ip": "ip", "euclidean": "l2", "dot": "ip"}
+METRICS: dict[DistanceName, Metric] = {"cosine": "cosine", "l2": "l2", "ip": "ip", "euclidean": "l2", "dot": "ip"}
 
 
 class StoreOptions(ComponentOptions):
@@ -35,4 +35,4 @@ class StoreOptions(ComponentOptions):
 
     @property
     def metric(self) -> Metric:
-        return _METRICS[self.distance_metric or self.distance_function or "cosine"]
+        return METRICS[self.distance_metric or self.distance_function or "cosine"]

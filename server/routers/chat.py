@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from server.deps import ChatServiceDep, ProjectConfigDep
+from server.deps import ChatServiceDep, ProjectConfigDep, require_project
 from server.schemas.chat import ChatAnswer, ChatRequest, History, SessionDeleted, SessionsDeleted
 from server.schemas.errors import ERROR_RESPONSES
 from server.services.chat import ChatCall
@@ -24,6 +24,8 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
+
+SESSIONS: dict[str, Any] = {"dependencies": [Depends(require_project)]}
 
 router = APIRouter(prefix="/v1/projects/{namespace}/{project}/chat", tags=["chat"], responses=ERROR_RESPONSES)
 
@@ -50,18 +52,18 @@ async def complete_chat(
     return Response(status_code=CLIENT_LEFT) if answer is None else JSONResponse(answer, headers=headers)
 
 
-@router.get("/sessions/{session_id}/history", operation_id="chat_history")
+@router.get("/sessions/{session_id}/history", operation_id="chat_history", **SESSIONS)
 def get_history(namespace: str, project: str, session_id: str, chat: ChatServiceDep) -> History:
     return History(messages=chat.history(SessionKey(namespace, project, session_id)))
 
 
-@router.delete("/sessions/{session_id}", operation_id="chat_session_delete")
+@router.delete("/sessions/{session_id}", operation_id="chat_session_delete", **SESSIONS)
 def delete_session(namespace: str, project: str, session_id: str, chat: ChatServiceDep) -> SessionDeleted:
     chat.delete(SessionKey(namespace, project, session_id))
     return SessionDeleted(message=f"Session {session_id} deleted")
 
 
-@router.delete("/sessions", operation_id="chat_sessions_delete")
+@router.delete("/sessions", operation_id="chat_sessions_delete", **SESSIONS)
 def delete_sessions(namespace: str, project: str, chat: ChatServiceDep) -> SessionsDeleted:
     count = chat.delete_all(namespace, project)
     return SessionsDeleted(message=f"Deleted {count} session(s)", count=count)

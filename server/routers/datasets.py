@@ -18,6 +18,7 @@ from server.schemas.datasets import (
     UploadAnswer,
 )
 from server.schemas.errors import ERROR_RESPONSES
+from server.services.uploads import refuse_overrides
 
 router = APIRouter(
     prefix="/v1/projects/{namespace}/{project}/datasets", tags=["datasets", "mcp"], responses=ERROR_RESPONSES
@@ -103,6 +104,7 @@ def start_action(
         return datasets.delete_file_chunks(namespace, project, dataset, body.file_hash)
     if body.action_type == "delete_dataset_chunks":
         return datasets.delete_dataset_chunks(namespace, project, dataset)
+    refuse_overrides(body.parser_overrides)
     task_id = datasets.process(namespace, project, dataset, request_id)
     task_uri = f"{request.base_url}v1/projects/{namespace}/{project}/tasks/{task_id}"
     return ActionStarted(task_uri=task_uri, task_id=task_id)

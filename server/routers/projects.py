@@ -12,11 +12,13 @@ router = APIRouter(prefix="/v1/projects", tags=["projects", "mcp"], responses=ER
 
 
 @router.get("/{namespace}", operation_id="projects_list")
+@router.get("/{namespace}/", include_in_schema=False)
 def list_projects(namespace: str, projects: ProjectServiceDep) -> ProjectList:
     return projects.list(namespace)
 
 
 @router.post("/{namespace}", operation_id="project_create")
+@router.post("/{namespace}/", include_in_schema=False)
 def create_project(
     namespace: str, body: ProjectCreate, projects: ProjectServiceDep, response: Response
 ) -> ProjectAnswer:
@@ -26,6 +28,7 @@ def create_project(
 
 
 @router.get("/{namespace}/{project}", operation_id="project_get")
+@router.get("/{namespace}/{project}/", include_in_schema=False)
 def get_project(namespace: str, project: str, projects: ProjectServiceDep, response: Response) -> ProjectAnswer:
     view, etag = projects.get(namespace, project)
     response.headers["ETag"] = f'"{etag}"'
@@ -33,6 +36,7 @@ def get_project(namespace: str, project: str, projects: ProjectServiceDep, respo
 
 
 @router.put("/{namespace}/{project}", operation_id="project_update")
+@router.put("/{namespace}/{project}/", include_in_schema=False)
 def update_project(
     namespace: str,
     project: str,
@@ -47,5 +51,6 @@ def update_project(
 
 
 @router.delete("/{namespace}/{project}", operation_id="project_delete")
+@router.delete("/{namespace}/{project}/", include_in_schema=False)
 def delete_project(namespace: str, project: str, projects: ProjectServiceDep) -> ProjectAnswer:
     return ProjectAnswer(project=projects.delete(namespace, project))

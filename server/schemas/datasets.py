@@ -1,6 +1,6 @@
 """Wire models of datasets and their files."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -75,6 +75,7 @@ class UploadAnswer(BaseModel):
 class ActionRequest(BaseModel):
     action_type: Literal["process", "ingest", "delete_file_chunks", "delete_dataset_chunks"]
     file_hash: str | None = Field(None, description="Needed by `delete_file_chunks`.")
+    parser_overrides: dict[str, Any] | None = Field(None, description="Not supported; must be empty.")
 
 
 class ActionStarted(BaseModel):

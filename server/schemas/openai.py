@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 SEED_BOUND = 2**63
+MAX_MESSAGES = 10_000
 
 
 class ChatMessage(BaseModel):
@@ -56,17 +57,19 @@ class SamplingParameters(BaseModel):
 class ChatCompletionRequest(SamplingParameters):
     """OpenAI's request. Keys that are not listed are ignored."""
 
-    messages: list[ChatMessage]
+    messages: list[ChatMessage] = Field(max_length=MAX_MESSAGES)
     model: str | None = Field(None, description="Name of a configured model, or its provider's id.")
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: int | None = Field(None, description="Only 1 is possible.")
     tools: list[Tool] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: str | dict[str, Any] | None = Field(
+        None, description="To force a call takes a provider that speaks OpenAI's protocol, and native_api."
+    )
     parallel_tool_calls: bool | None = None
-    logit_bias: dict[str, float] | None = None
-    logprobs: bool | None = Field(None, description="Accepted; log probabilities are not returned.")
-    top_logprobs: int | None = Field(None, ge=0, le=20, description="Accepted, as logprobs.")
+    logit_bias: dict[str, float] | None = Field(None, description="Only where the provider speaks OpenAI's protocol.")
+    logprobs: bool | None = Field(None, description="Not supported; must not be true.")
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Not supported; must be 0.")
     user: str | None = None
     metadata: dict[str, Any] | None = Field(None, description="Accepted, without effect.")
 

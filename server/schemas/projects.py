@@ -13,6 +13,9 @@ class ProjectView(BaseModel):
     name: str
     config: dict[str, Any]
     validation_error: str | None = Field(None, description="Why the stored configuration cannot be used.")
+    warnings: list[str] = Field(
+        default_factory=list, description="What in the configuration is ignored, unknown or points nowhere."
+    )
     last_modified: datetime | None = None
 
 

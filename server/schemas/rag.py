@@ -14,7 +14,7 @@ class RagQuery(BaseModel):
 
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARS)]
     database: str | None = Field(None, description="Default: the project's default database, else its first.")
-    data_processing_strategy: str | None = Field(None, description="Accepted, without effect on a query.")
+    data_processing_strategy: str | None = Field(None, description="Without effect on a query, which a note says.")
     retrieval_strategy: str | None = Field(
         None, description="A strategy of the database, or semantic, vector, bm25, keyword, hybrid or mmr."
     )

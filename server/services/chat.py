@@ -34,6 +34,11 @@ honest 503, a failure after it an event in the stream. Meanwhile heartbeats show
 ASSISTANT_PROJECT = ("llamafarm", "project_seed")
 """The project whose chat helps with other projects, and may therefore see the active one's config."""
 
+LAID_OUT_ON_THE_LOOP_BYTES = 64_000
+"""The prompt of a longer conversation is made in a thread: it takes longer than other requests should wait."""
+HISTORY_MESSAGES = 2_000
+"""Most messages of a session that a turn looks at: more than fit into any window."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -146,13 +151,12 @@ class ChatService:
         _note_request(trace, turn)
         try:
             async with self._lock(key):
-                stored = await to_thread.run_sync(self._sessions.history, key) if key else []
-                new = unseen(stored, turn.messages)
+                stored, new = await self._remembered(key, turn)
                 found = await self._retrieve(turn, trace)
                 assistance = await self._assistance(call)
-                request, used = turn.llm_request([*assistance, *stored], new, found.retrieval.hits if found else None)
+                request, opening = await _laid_out(turn, [*assistance, *stored], new, found)
                 reply = Reply()
-                async for item in self._spoken(turn, request, _opening(turn, request, found, used), reply, trace):
+                async for item in self._spoken(turn, request, opening, reply, trace):
                     yield item
                 if key:
                     await to_thread.run_sync(self._sessions.append, key, [*new, reply.message()])
@@ -163,6 +167,20 @@ class ChatService:
             raise
         finally:
             trace.close(error or None)
+
+    async def _remembered(
+        self, key: SessionKey | None, turn: Turn
+    ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+        """What the session holds, and what of the request is new to it."""
+        if key is None:
+            return [], turn.messages
+
+        def work() -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
+            # A client that sends a longer transcript has all of it compared.
+            stored = self._sessions.history(key, last_count=max(HISTORY_MESSAGES, len(turn.messages)))
+            return stored, unseen(stored, turn.messages)
+
+        return await to_thread.run_sync(work)
 
     async def _spoken(
         self, turn: Turn, request: LLMRequest, opening: Opening, reply: Reply, trace: Trace
@@ -219,6 +237,17 @@ class ChatService:
 
     def _lock(self, key: SessionKey | None) -> asyncio.Lock | nullcontext[None]:
         return nullcontext() if key is None else self._locks.setdefault(key, asyncio.Lock())
+
+
+async def _laid_out(
+    turn: Turn, history: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], found: Found | None
+) -> tuple[LLMRequest, Opening]:
+    def work() -> tuple[LLMRequest, Opening]:
+        request, used = turn.llm_request(history, new, found.retrieval.hits if found else None)
+        return request, _opening(turn, request, found, used)
+
+    size = turn.size_bytes + sum(len(message.get("content") or "") for message in history)
+    return work() if size <= LAID_OUT_ON_THE_LOOP_BYTES else await to_thread.run_sync(work)
 
 
 def _opening(turn: Turn, request: LLMRequest, found: Found | None, used: Sequence[Hit]) -> Opening:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from config.project import ProjectConfig
@@ -25,7 +26,8 @@ ANSWER_TOKENS = 1024
 """Kept free for the answer when nobody limits it."""
 
 PASSED_ON = ("logit_bias", "parallel_tool_calls", "user")
-"""Parameters of a request that go to the provider as they are."""
+"""Parameters of a request that go as they are to a provider that speaks OpenAI's protocol."""
+OPENAI_PROVIDERS = frozenset({"openai", "lemonade", "universal"})
 
 LLMFor = Callable[[ModelConfig], LLM]
 
@@ -43,10 +45,10 @@ class Turn:
     system_messages: tuple[str, ...]
     examples: tuple[Message, ...]
     """Configured messages of other roles: they stand before the conversation."""
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return [message.model_dump(exclude_none=True) for message in self.request.messages]
+    messages: tuple[dict[str, Any], ...]
+    """The request's own."""
+    size_bytes: int
+    """Of messages and tools, as JSON."""
 
     @property
     def is_thinking(self) -> bool:
@@ -148,7 +150,7 @@ def plan_turn(project: ProjectConfig, request: ChatRequest, llm_for: LLMFor) -> 
     """Resolve a request.
 
     Raises:
-        BadRequestError: no message, more than one answer wanted, or no such model.
+        BadRequestError: no message, no such model, or something is asked for that it cannot do.
         ConfigError: a configured parameter is out of its range.
     """
     if not request.messages:
@@ -156,8 +158,11 @@ def plan_turn(project: ProjectConfig, request: ChatRequest, llm_for: LLMFor) -> 
     if request.n not in (None, 1):
         raise BadRequestError(f"n = {request.n}: only one answer per request is possible")
     model = project.model(request.model)
+    _refuse_unsupported(model, request)
     prompts = project.prompts_for(model)
     parameters, extra = _parameters(model, request)
+    messages = tuple(message.model_dump(exclude_none=True) for message in request.messages)
+    tools = [tool.model_dump(exclude_none=True) for tool in request.tools or ()]
     return Turn(
         project=project,
         request=request,
@@ -167,6 +172,8 @@ def plan_turn(project: ProjectConfig, request: ChatRequest, llm_for: LLMFor) -> 
         extra=extra,
         system_messages=tuple(prompt["content"] for prompt in prompts if prompt["role"] == "system"),
         examples=tuple(prompt for prompt in prompts if prompt["role"] != "system"),
+        messages=messages,
+        size_bytes=len(orjson.dumps([messages, tools])),
     )
 
 
@@ -187,4 +194,21 @@ def _parameters(model: ModelConfig, request: ChatRequest) -> tuple[SamplingParam
             f"model '{model.name}': model_api_parameters.{where} = {problem['input']!r}: {problem['msg']}"
         ) from error
     extra = {key: value for key, value in configured.items() if key not in known}
-    return parameters, extra | request.model_dump(include=set(PASSED_ON), exclude_none=True)
+    if model.provider in OPENAI_PROVIDERS:
+        extra |= request.model_dump(include=set(PASSED_ON), exclude_none=True)
+    return parameters, extra
+
+
+def _refuse_unsupported(model: ModelConfig, request: ChatRequest) -> None:
+    """What would change the answer and cannot be done is said, never passed over."""
+    if request.logprobs or request.top_logprobs:
+        raise BadRequestError("logprobs: log probabilities are not supported; leave logprobs and top_logprobs out")
+    speaks_openai = model.provider in OPENAI_PROVIDERS
+    if request.logit_bias and not speaks_openai:
+        raise BadRequestError(f"logit_bias: model '{model.name}' ({model.provider}) cannot do this; leave it out")
+    is_forced = request.tool_choice not in (None, "auto", "none")
+    if is_forced and not (speaks_openai and model.tool_call_strategy == "native_api"):
+        raise BadRequestError(
+            f"tool_choice: model '{model.name}' ({model.provider}, {model.tool_call_strategy}) cannot be made to call "
+            "a tool; use 'auto' or 'none'"
+        )

@@ -87,10 +87,12 @@ class DatasetService:
             BadRequestError: it exists already, or its strategy or database does not.
         """
         config = self._projects.load(namespace, project)
-        if wanted.data_processing_strategy not in [entry.name for entry in config.strategies]:
-            raise BadRequestError(f"RAG data processing strategy {wanted.data_processing_strategy} not supported")
-        if wanted.database not in [entry.name for entry in config.databases]:
-            raise BadRequestError(f"RAG database {wanted.database} not supported")
+        strategies = [entry.name for entry in config.strategies]
+        if wanted.data_processing_strategy not in strategies:
+            raise _not_supported("data processing strategy", wanted.data_processing_strategy, strategies)
+        databases = [entry.name for entry in config.databases]
+        if wanted.database not in databases:
+            raise _not_supported("database", wanted.database, databases)
 
         def add(raw: dict[str, Any]) -> None:
             known = raw.get("datasets") or []
@@ -272,3 +274,7 @@ def _length(headers: Mapping[str, str]) -> int:
     """What the client declares; 0 when it declares nothing."""
     length = headers.get("content-length", "")
     return int(length[:20]) if length.isdecimal() else 0
+
+
+def _not_supported(kind: str, name: str, known: list[str]) -> BadRequestError:
+    return BadRequestError(f"RAG {kind} {name} not supported. Available: {', '.join(known) or 'none'}")

@@ -149,7 +149,10 @@ class HealthService:
         response = await self._client.get(f"{self._settings.ollama_host}/api/tags")
         if not response.is_success:
             return Finding(f"Ollama answers with status {response.status_code}", "unhealthy")
-        models = response.json().get("models") or []
+        answer = response.json()
+        models = answer.get("models") or [] if isinstance(answer, dict) else None
+        if not isinstance(models, list):
+            return Finding(f"What answers at {self._settings.ollama_host} is not Ollama", "unhealthy")
         return Finding(f"Ollama answers with {len(models)} model(s)", details={"models": len(models)})
 
     def _has_seed(self) -> bool:

@@ -1,12 +1,16 @@
 """What the project routes do."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from config.loader import LoadedProject, ProjectStore
 from config.project import ProjectConfig
 from config.public import public_config
+from config.warnings import project_warnings
 from rag.errors import ConfigError
 from server.schemas.projects import ProjectList, ProjectView
+
+KEPT_WARNINGS = 1024
 
 
 class ProjectEraser(Protocol):
@@ -24,30 +28,31 @@ class ProjectService:
         self._store = store
         self._eraser = eraser
         self._sessions = sessions
+        self._warnings: dict[str, list[str]] = {}
 
     def list(self, namespace: str) -> ProjectList:
         """Of an unknown namespace: none. Folders whose file cannot be read at all are passed over."""
-        projects = [_view(each) for each in self._store.list(namespace) if each.is_readable]
+        projects = [self._view(each) for each in self._store.list(namespace) if each.is_readable]
         return ProjectList(total=len(projects), projects=projects)
 
     def create(self, namespace: str, name: str, template: str | None) -> tuple[ProjectView, str]:
         """The project and its etag, as for the two below."""
-        return _tagged(self._store.create(namespace, name, template))
+        return self._tagged(self._store.create(namespace, name, template))
 
     def get(self, namespace: str, project: str) -> tuple[ProjectView, str]:
-        return _tagged(self._store.get(namespace, project))
+        return self._tagged(self._store.get(namespace, project))
 
     def replace(
         self, namespace: str, project: str, config: dict[str, Any], if_match: str | None
     ) -> tuple[ProjectView, str]:
-        return _tagged(self._store.replace(namespace, project, config, if_match))
+        return self._tagged(self._store.replace(namespace, project, config, if_match))
 
     def delete(self, namespace: str, project: str) -> ProjectView:
         """Remove the project with everything that belongs to it; returns what it was."""
         self._eraser.remove_project(namespace, project, self._known_config(namespace, project))
         deleted = self._store.delete(namespace, project)
         self._sessions.delete_all(namespace, project)
-        return _view(deleted)
+        return self._view(deleted)
 
     def _known_config(self, namespace: str, project: str) -> ProjectConfig | None:
         """None for a broken configuration: what cannot be read must still be removable."""
@@ -56,16 +61,26 @@ class ProjectService:
         except ConfigError:
             return None
 
+    def _view(self, loaded: LoadedProject) -> ProjectView:
+        return ProjectView(
+            namespace=loaded.namespace,
+            name=loaded.name,
+            config=public_config(loaded.raw),
+            validation_error=loaded.validation_error,
+            warnings=[*self._warnings_of(loaded)],
+            last_modified=loaded.last_modified,
+        )
 
-def _view(loaded: LoadedProject) -> ProjectView:
-    return ProjectView(
-        namespace=loaded.namespace,
-        name=loaded.name,
-        config=public_config(loaded.raw),
-        validation_error=loaded.validation_error,
-        last_modified=loaded.last_modified,
-    )
+    def _tagged(self, loaded: LoadedProject) -> tuple[ProjectView, str]:
+        return self._view(loaded), loaded.etag
 
-
-def _tagged(loaded: LoadedProject) -> tuple[ProjectView, str]:
-    return _view(loaded), loaded.etag
+    def _warnings_of(self, loaded: LoadedProject) -> Sequence[str]:
+        """Kept by etag: equal files have equal warnings."""
+        if loaded.config is None:
+            return []
+        found = self._warnings.get(loaded.etag)
+        if found is None:
+            if len(self._warnings) >= KEPT_WARNINGS:
+                self._warnings.clear()
+            found = self._warnings[loaded.etag] = project_warnings(loaded.config)
+        return found

@@ -1,9 +1,13 @@
 """What the query routes do. `Searcher` is also what chat retrieves with."""
 
+import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -20,7 +24,9 @@ from rag.retrievers.base import Query, Retrieval, Retriever
 from rag.types import Hit
 from server.schemas.rag import RagAnswer, RagHit, RagQuery
 
-QUERY_THREADS = 32
+QUERY_THREADS = 64
+PROJECT_THREADS = 16
+"""Of one project: one whose embedder or store stalls must not stop the queries of others."""
 DEFAULT_TOP_K = 5
 METRICS = {
     "cosine": "cosine",
@@ -58,7 +64,9 @@ class Searcher:
     def __init__(self, assembly: QueryAssembly, *, deadline_s: float) -> None:
         self.assembly = assembly
         self._deadline_s = deadline_s
-        self._threads = CapacityLimiter(QUERY_THREADS)
+        self._all = CapacityLimiter(QUERY_THREADS)
+        self._by_project: WeakValueDictionary[tuple[str, str], CapacityLimiter] = WeakValueDictionary()
+        self._unlimited = CapacityLimiter(math.inf)
 
     async def search(
         self,
@@ -83,17 +91,49 @@ class Searcher:
                 return Found(pipeline.run(queries[0]), name, chosen.name)
             return Found(pipeline.run_many(queries, queries[0].top_k or DEFAULT_TOP_K), name, chosen.name)
 
-        return await self.within_deadline(work)
+        return await self.within_deadline(config, work)
 
-    async def within_deadline(self, work: Callable[[], Result]) -> Result:
+    async def within_deadline(self, config: ProjectConfig, work: Callable[[], Result]) -> Result:
+        """Run `work` in one of the project's threads; raises UpstreamError when the deadline passes."""
         try:
             with anyio.fail_after(self._deadline_s):
-                return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+                return await self._run(self._limiter(config), work)
         except TimeoutError as error:
             raise UpstreamError(
                 f"Query failed: no answer within {self._deadline_s:g} s (LF_QUERY_DEADLINE_S); the embedder or the "
                 "vector store is slow or overloaded, try again"
             ) from error
+
+    def _limiter(self, config: ProjectConfig) -> CapacityLimiter:
+        return self._by_project.setdefault((config.namespace, config.name), CapacityLimiter(PROJECT_THREADS))
+
+    async def _run(self, of_project: CapacityLimiter, work: Callable[[], Result]) -> Result:
+        """A slot is free again when its thread is, also when nobody waits for that thread any more."""
+        loop, borrower, held = asyncio.get_running_loop(), object(), list[CapacityLimiter]()
+        has_begun = False
+
+        def release() -> None:
+            while held:
+                held.pop().release_on_behalf_of(borrower)
+
+        def run() -> Result:
+            nonlocal has_begun
+            has_begun = True
+            try:
+                return work()
+            finally:
+                with suppress(RuntimeError):  # the loop has ended, and its slots with it
+                    loop.call_soon_threadsafe(release)
+
+        try:
+            for limiter in (of_project, self._all):
+                await limiter.acquire_on_behalf_of(borrower)
+                held.append(limiter)
+            return await to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._unlimited)
+        except BaseException:
+            if not has_begun:
+                release()
+            raise
 
 
 class RagService:
@@ -114,7 +154,7 @@ class RagService:
             hybrid_alpha=wanted.hybrid_alpha,
         )
         found = await self._searcher.search(config, [query], database=database.name, strategy=wanted.retrieval_strategy)
-        hits = await self._cut(found.retrieval.hits, wanted.max_tokens, database)
+        hits = await self._cut(found.retrieval.hits, wanted.max_tokens, config, database)
         return RagAnswer(
             query=wanted.query,
             results=[_wire_hit(hit, explain=wanted.explain) for hit in hits],
@@ -122,10 +162,12 @@ class RagService:
             processing_time_ms=round((time.perf_counter() - started_at) * 1000, 3),
             retrieval_strategy_used=found.strategy,
             database_used=found.database,
-            notes=list(found.retrieval.notes),
+            notes=[*found.retrieval.notes, *_ignored(wanted)],
         )
 
-    async def _cut(self, hits: Sequence[Hit], max_tokens: int | None, database: DatabaseConfig) -> Sequence[Hit]:
+    async def _cut(
+        self, hits: Sequence[Hit], max_tokens: int | None, config: ProjectConfig, database: DatabaseConfig
+    ) -> Sequence[Hit]:
         if max_tokens is None or not hits:
             return hits
 
@@ -133,7 +175,7 @@ class RagService:
             counter = self._searcher.assembly.embedder(database).token_counter
             return [replace(hit, text=first_tokens(hit.text, max_tokens, counter)) for hit in hits]
 
-        return await self._searcher.within_deadline(work)
+        return await self._searcher.within_deadline(config, work)
 
 
 def first_tokens(text: str, count: int, counter: TokenCounter) -> str:
@@ -165,6 +207,12 @@ def _refuse_unsupported(wanted: RagQuery, database: DatabaseConfig) -> None:
             f"distance_metric '{wanted.distance_metric}': database '{database.name}' is stored with "
             f"'{database.metric}', and a query cannot change that; leave distance_metric out"
         )
+
+
+def _ignored(wanted: RagQuery) -> list[str]:
+    if wanted.data_processing_strategy is None:
+        return []
+    return ["data_processing_strategy has no effect on a query: it says how files are processed"]
 
 
 def _wire_hit(hit: Hit, *, explain: bool) -> RagHit:

@@ -1,4 +1,4 @@
-"""Probes one database for real: a count in its store, and one embedding."""
+"""Probes one database for real: a search in its store, and one embedding."""
 
 import time
 from collections.abc import Callable
@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import anyio
+import numpy as np
 from anyio import CapacityLimiter, to_thread
 
 from config.loader import ProjectStore
 from config.rag_section import DatabaseConfig
 from rag.embedders.base import Embedder
 from rag.errors import RagError
+from rag.filters import Filter
 from rag.stores.base import Store
 from server.schemas.rag import RagComponentHealth, RagHealth, Status
 
@@ -42,7 +44,7 @@ class RagHealthService:
             components[name] = await self._probed(name, work)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(probe, "vector_store", lambda: self._count(namespace, project, database))
+            group.start_soon(probe, "vector_store", lambda: self._search(namespace, project, database))
             group.start_soon(probe, "embeddings", lambda: self._embed(database))
         issues = [f"{each.name}: {each.message}" for each in components.values() if each.status != "healthy"]
         statuses: tuple[Status, ...] = ("healthy", "degraded", "unhealthy")
@@ -54,8 +56,13 @@ class RagHealthService:
             issues=issues or None,
         )
 
-    def _count(self, namespace: str, project: str, database: DatabaseConfig) -> str:
-        stats = self._assembly.store(namespace, project, database).stats()
+    def _search(self, namespace: str, project: str, database: DatabaseConfig) -> str:
+        """Any vector will do. A count alone would not show that the server is down: it comes from the ledger."""
+        store = self._assembly.store(namespace, project, database)
+        vector = np.zeros(store.identity.dimension, np.float32)
+        vector[0] = 1.0
+        store.search_vector(vector, limit=1, where=Filter())
+        stats = store.stats()
         return f"Vector store operational: {stats.chunk_count} chunks of {stats.file_count} files"
 
     def _embed(self, database: DatabaseConfig) -> str:

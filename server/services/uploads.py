@@ -26,6 +26,7 @@ BATCH_BYTES = 1_000_000
 MAX_PARTS = 64
 MAX_FIELD_BYTES = 64 * 1024
 MAX_HEADER_BYTES = 128 * 1024
+NO_OVERRIDES = frozenset({"", "{}", "[]", "null"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,6 @@ class Upload:
 
     file: StoredFile
     is_duplicate: bool
-    fields: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -81,6 +81,7 @@ class _Form:
             raise InvalidInputError(f"the upload needs a multipart part '{FILE_PART}' (curl -F {FILE_PART}=@paper.pdf)")
         if not self.is_file_complete:
             raise BadRequestError("the multipart body ended in the middle of the file; nothing was stored")
+        refuse_overrides(self.fields.get("parser_overrides"))
         return self.filename
 
     def _on_part_begin(self) -> None:
@@ -126,6 +127,14 @@ class _Form:
             self.fields[self._part.name] = _text(bytes(self._part.data))
 
 
+def refuse_overrides(value: object) -> None:
+    """Raises BadRequestError when parsers are to be changed for one request: silence would look like success."""
+    if value and not (isinstance(value, str) and value.strip() in NO_OVERRIDES):
+        raise BadRequestError(
+            "parser_overrides is not supported: set the parsers in the data_processing_strategy of the project"
+        )
+
+
 async def receive_upload(
     files: DatasetFiles, body: AsyncIterator[bytes], *, content_type: str, max_bytes: int
 ) -> Upload:
@@ -133,7 +142,7 @@ async def receive_upload(
 
     Raises:
         LimitExceededError: the file is larger than `max_bytes`; what was written is gone.
-        BadRequestError: the body is no well-formed form, or it broke off.
+        BadRequestError: the body is no well-formed form, or it broke off, or it asks for what is not supported.
         InvalidInputError: there is no part `file`.
     """
     boundary = _boundary(content_type)
@@ -143,7 +152,7 @@ async def receive_upload(
         await _pump(body, form, max_bytes + FORM_OVERHEAD_BYTES)
         name = form.finish()
         file, is_duplicate = await to_thread.run_sync(incoming.commit, name, form.mime)
-        return Upload(file, is_duplicate, form.fields)
+        return Upload(file, is_duplicate)
     finally:
         with CancelScope(shield=True):
             await to_thread.run_sync(incoming.__exit__)

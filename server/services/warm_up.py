@@ -31,5 +31,10 @@ class WarmUp:
             self.state, self.message = "failed", error.message
             log.warning("model.not_loaded", error=error.message)
             return
+        except Exception as error:  # outermost handler of the thread: health must not say "loading" for ever
+            self.message = f"The embedding model cannot be loaded ({type(error).__name__}); the log says why"
+            self.state = "failed"
+            log.exception("model.not_loaded")
+            return
         self.state = "ready"
         log.info("model.loaded", duration_s=round(time.monotonic() - started, 2))

@@ -260,6 +260,33 @@ class TestJson:
 
         assert options == {"num_ctx": 8192, "temperature": 0.1, "top_p": 0.9, "stop": ["END"]}
 
+    @pytest.mark.parametrize(
+        ("values", "text"),
+        [
+            ({"logprobs": True}, "logprobs"),
+            ({"top_logprobs": 3}, "logprobs"),
+            ({"tool_choice": "required"}, "tool_choice"),
+            ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+            ({"logit_bias": {"1": 2.0}}, "logit_bias"),
+        ],
+        ids=str,
+    )
+    def test_what_the_model_cannot_do_is_refused(self, client: TestClient, values: dict[str, Any], text: str) -> None:
+        assert_error(client.post(CHAT, json=ask(**values)), 400, text)
+
+    def test_openais_parameters_stay_out_of_ollamas_options(self, client: TestClient, ollama: FakeOllama) -> None:
+        assert_ok(client.post(CHAT, json=ask(user="u", parallel_tool_calls=True, logprobs=False, tool_choice="auto")))
+        assert {"user", "parallel_tool_calls"}.isdisjoint(ollama.requests()[-1]["body"]["options"])
+
+    def test_too_many_messages_are_422(self, client: TestClient) -> None:
+        body = {"messages": [{"role": "user", "content": "x"}] * 10_001}
+        assert_error(client.post(CHAT, json=body), 422, "messages")
+
+    def test_a_long_conversation_is_answered_too(self, client: TestClient) -> None:
+        messages = [{"role": "user", "content": "x" * 100_000}, {"role": "assistant", "content": "y" * 300_000}]
+        body = {"messages": [*messages, {"role": "user", "content": "one two"}], "rag_enabled": False, "n_ctx": 300_000}
+        assert assert_ok(client.post(CHAT, json=body))["choices"][0]["message"]["content"] == "one two"
+
     def test_a_reply_that_was_cut_says_so(self, client: TestClient) -> None:
         choice = assert_ok(client.post(CHAT, json=ask("one two three", max_tokens=1)))["choices"][0]
         assert (choice["message"]["content"], choice["finish_reason"]) == ("one", "length")

@@ -213,3 +213,9 @@ def test_project_without_rag_section(client: TestClient, engine: Engine, project
         assert assert_ok(response) == {"total": 0, "datasets": []}
     else:
         assert assert_ok(response) == {"data_processing_strategies": [], "databases": []}
+
+
+def test_parser_overrides_of_an_action_are_refused(client: TestClient, project: str) -> None:
+    url, body = f"{project}/datasets/docs/actions", {"action_type": "process", "parser_overrides": {"chunk_size": 5}}
+    assert_error(client.post(url, json=body), 400, "parser_overrides is not supported")
+    assert_ok(client.post(url, json={**body, "parser_overrides": {}}))

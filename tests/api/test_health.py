@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -71,3 +72,15 @@ def test_liveness_root_and_info(client: TestClient, engine: Engine) -> None:
     info = assert_ok(client.get("/info"))
     assert info["data_directory"] == str(engine.settings.data_dir)
     assert info["version"]
+
+
+@pytest.mark.parametrize("answer", [[1], "text", {"models": {"a": 1}}], ids=str)
+def test_something_else_on_the_port_of_ollama_is_told(client: TestClient, answer: object) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=answer)
+
+    services = client.app.state.services  # type: ignore[attr-defined]
+    services.health._client = httpx.AsyncClient(transport=httpx.MockTransport(handle))
+    _, components = health_of(client)
+    assert components["ollama"]["status"] == "unhealthy"
+    assert "is not Ollama" in components["ollama"]["message"]

@@ -183,3 +183,8 @@ def test_delete_that_cannot_clear_the_store_leaves_the_project(
     engine.dispatcher.failure = UpstreamError("the store does not answer")  # type: ignore[attr-defined]
     assert_error(client.delete(project), 503)
     assert_ok(client.get(project))
+
+
+def test_projects_answer_with_a_slash_at_the_end(client: TestClient, project: str) -> None:
+    assert assert_ok(client.get(f"{project}/")) == assert_ok(client.get(project))
+    assert assert_ok(client.get("/v1/projects/org/")) == assert_ok(client.get("/v1/projects/org"))

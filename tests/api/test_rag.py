@@ -212,3 +212,8 @@ def test_health_of_a_database_that_is_down_says_what(client: TestClient, engine:
     assert body["status"] == "degraded"
     assert body["issues"] == ["vector_store: Chroma does not answer"]
     assert body["components"]["embeddings"]["status"] == "healthy"
+
+
+def test_field_without_effect_is_told(client: TestClient, url: str) -> None:
+    body = assert_ok(client.post(url, json={"query": "grass", "data_processing_strategy": "plain"}))
+    assert "data_processing_strategy has no effect" in body["notes"][0]

@@ -155,6 +155,14 @@ def test_type_is_what_the_client_says_unless_that_says_nothing(
     assert metadata[0]["mime_type"] == stored
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+def test_parser_overrides_are_refused(client: TestClient, engine: Engine, project: str, is_first: bool) -> None:
+    overrides, file = part(b'{"chunk_size": 5}', name="parser_overrides", filename=None), part(b"x")
+    body = form(overrides, file) if is_first else form(file, overrides)
+    assert_error(client.post(URL, content=body, headers=HEADERS), 400, "parser_overrides is not supported")
+    assert leftovers(engine) == []
+
+
 def test_other_fields_are_accepted(client: TestClient, project: str) -> None:
     body = form(part(b"{}", name="parser_overrides", filename=None), part(b"x"), part(b"1", name="z", filename=None))
     assert_ok(client.post(URL, content=body, headers=HEADERS))

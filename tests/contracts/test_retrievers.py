@@ -178,6 +178,65 @@ def test_an_exact_identifier_is_found_first(store: Store, name: str) -> None:
     assert built(store, name).retrieve(Query("ZX-77-Q", top_k=3)).hits[0].id == "0077"
 
 
+class BlindEmbedder(HashEmbedder):
+    """As a real model sees codes: all texts are about equally near, and which is the nearest means nothing."""
+
+    def _sum_of_words(self, text: str) -> np.ndarray:
+        return (self._direction("everything") + 0.2 * self._direction(text)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def reports() -> Iterator[Store]:
+    embedder = BlindEmbedder(HashEmbedder.Options(dimension=DIMENSION))
+    built = stores.build("MemoryStore", {}, identity=StoreIdentity("o", "p", "reports", embedder.model_id, DIMENSION))
+    texts = {
+        f"{number:02d}": f"Report DOC-{number:03d}-KX on the {TOPICS[number % 6]}, order BLA {761_000 + number}. "
+        f"Room {200 + number} is run by Maire Flynn{number}."
+        for number in range(60)
+    }
+    texts |= {f"b{number}": f"Reference ID: {5_111_200 + number}" for number in range(20)}
+    vectors = embedder.embed_documents(list(texts.values()))
+    built.upsert([
+        Record(key, text, vector, f"set/{key}", "g1", {"filename": f"{key}.txt"})
+        for (key, text), vector in zip(texts.items(), vectors, strict=True)
+    ])  # fmt: skip
+    yield built
+    built.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("hybrid", {}),
+        ("hybrid", {"alpha": 0.95}),
+        ("hybrid", {"fusion": "rank"}),
+        ("HybridUniversalStrategy", {}),
+        ("HybridUniversalStrategy", {"dense_weight": 0.9, "sparse_weight": 0.1, "combination_method": "rank_fusion"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "question",
+    ["DOC-{0:03d}-KX", "doc-{0:03d}-kx", "what is DOC-{0:03d}-KX about?", "BLA {1}", "who paid for order {1}?",
+     "{2}", 'who sits in "room {2}" now?'],
+)  # fmt: skip
+def test_what_only_words_can_tell_apart_is_found_first(reports: Store, name: str, config: dict, question: str) -> None:
+    retriever = retrievers.build(
+        name, config, embedder=BlindEmbedder(HashEmbedder.Options(dimension=64)), store=reports
+    )
+    for number in range(60):
+        query = Query(question.format(number, 761_000 + number, 200 + number), top_k=5)
+        found = retriever.retrieve(query)
+        check(found)
+        assert found.hits[0].id == f"{number:02d}", query.text
+
+
+def test_with_alpha_one_only_vectors_count(reports: Store) -> None:
+    embedder = BlindEmbedder(HashEmbedder.Options(dimension=DIMENSION))
+    query = Query("DOC-007-KX", top_k=20, hybrid_alpha=1.0)
+    hybrid, vector = (retrievers.build(each, {}, embedder=embedder, store=reports) for each in ("hybrid", "vector"))
+    assert [hit.id for hit in hybrid.retrieve(query).hits] == [hit.id for hit in vector.retrieve(query).hits]
+
+
 def test_alpha_moves_between_vectors_and_words(store: Store) -> None:
     question = "experiment about the boundary layer ZX-77-Q"
     for alpha, name in ((1.0, "vector"), (0.0, "bm25")):

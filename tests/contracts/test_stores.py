@@ -395,6 +395,18 @@ class TestChromaStore:
                 mismatched.search_text("chunk", limit=1, where=EVERYTHING)
             assert chroma_store().stats() == StoreStats(1, 1)
 
+    @pytest.mark.parametrize("other", [{"model_id": "other"}, {"dimension": 8}, {"metric": "l2"}], ids=str)
+    def test_another_model_can_begin_anew_once_everything_was_deleted(self, chroma_store, other) -> None:
+        chroma_store().upsert([record(1)])
+        chroma_store().delete(record(1).file_key)
+        corrected = chroma_store(**other)
+        vector = unit(1, corrected.identity.dimension)
+        assert corrected.search_vector(vector, limit=1, where=EVERYTHING) == []
+        corrected.upsert([replace(record(1), vector=vector)])
+        assert [hit.id for hit in corrected.search_vector(vector, limit=1, where=EVERYTHING)] == [record(1).id]
+        with pytest.raises(ConflictError):
+            chroma_store().search_vector(unit(1), limit=1, where=EVERYTHING)
+
     def test_a_newer_format_is_refused_with_a_sentence(self, chroma_store, chroma_process, tmp_path: Path) -> None:
         store = chroma_store()
         body = {"name": store.name, "metadata": {"format_version": 99, "model_id": "model"}}

@@ -51,7 +51,10 @@ class System:
         return pid
 
     def wait_healthy(self, timeout_s: float = 60.0) -> None:
-        wait_for(lambda: self._is_healthy(), timeout_s, "the system is healthy")
+        try:
+            wait_for(self._is_healthy, timeout_s, "the system is healthy")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.client.get('/health').text}") from None
 
     def health(self) -> tuple[str, dict[str, dict[str, Any]]]:
         """The overall status, and each component by its name."""

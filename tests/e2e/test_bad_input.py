@@ -66,7 +66,7 @@ def utf16(text: str) -> Callable[[Path], Path]:
 BAD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "scan.pdf": (lambda path: make_files.image_only_pdf_file(path, 2), "OCR"),
     "zero.pdf": (make_files.empty_file, "empty"),
-    "cut.pdf": (lambda path: make_files.truncated_pdf_file(path, ["Some text."], keep=0.3), "PDF"),
+    "cut.pdf": (lambda path: make_files.truncated_pdf_file(path, ["Some text."], keep=0.3), "damaged"),
     "locked.pdf": (lambda path: make_files.encrypted_pdf_file(path, ["Secret."]), "password"),
     "binary.txt": (make_files.binary_file, ""),
     "rows.csv": (lambda path: make_files.text_file(path, "\r\n\r\n"), ""),
@@ -82,7 +82,10 @@ GOOD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "owner.pdf": (lambda path: make_files.owner_only_pdf_file(path, ["The cooper of Aarhus is Lone."]), "cooper"),
     "page.pdf": (lambda path: make_files.html_file(path, "<p>The weaver of Odense is Mads.</p>"), "weaver of Odense"),
     "wide.txt": (utf16("The tanner of Vejle is Inge. " * 5), "tanner of Vejle"),
-    "nul.txt": (lambda path: make_files.text_file(path, "The potter\0 of Fanø is Ole. " * 10), "potter of Fanø"),
+    "nul.txt": (
+        lambda path: make_files.text_file(path, "The potter\0 of Fanø is Ole. " + "He is well known. " * 20),
+        "potter of Fanø",
+    ),
 }
 
 

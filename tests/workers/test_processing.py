@@ -175,3 +175,16 @@ def test_two_requests_that_both_find_a_row_missing_make_it_once(world: World) ->
     world.patches.setattr(world.generations, "of_dataset", lambda *_: {})  # both looked before either wrote
     world.generations.ensure(*PLACE, "docs", {file_hash: "a.txt"})
     assert len(world.rows(FileRow)) == 1
+
+
+def test_another_collection_is_filled_and_not_taken_for_processed(world: World) -> None:
+    """An empty database after a task that says SUCCESS helps nobody."""
+    world.upload("a.txt", "\n\n".join(PARAGRAPHS))
+    world.process()
+    former = world.store()
+    moved = project_yaml()
+    moved["rag"]["databases"][0]["config"] = {"collection_name": "elsewhere"}
+    world.configure(moved)
+    body = world.process()
+    assert (body["result"]["processed_files"], body["result"]["skipped_files"]) == (1, 0)
+    former.drop()  # nothing does so by itself: the name may be changed back

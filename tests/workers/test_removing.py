@@ -108,11 +108,8 @@ def test_a_project_removed_at_any_time_is_gone(filled: World, message_count: int
 
 def test_a_project_with_a_broken_configuration_can_be_removed(filled: World) -> None:
     filled.process()
-    stores = filled.stores()
     filled.dispatcher.remove_project(*PLACE, None)
-    assert filled.rows(FileRow) == []
-    for store in stores:  # a configuration that cannot be read names no database to drop
-        store.drop()
+    assert (filled.rows(FileRow), filled.stored()) == ([], {})
 
 
 def test_a_file_that_is_uploaded_again_is_processed_again(filled: World) -> None:
@@ -237,3 +234,65 @@ def test_another_embedding_model_is_refused_and_nothing_is_mixed(
     assert world.remove_file(hash_of(world, "a.txt")) == 1
     world.dispatcher.remove_dataset(*PLACE, world.config, "docs")
     assert on_disk(world) == {}
+
+
+def test_a_file_removed_while_a_task_is_made_does_not_come_back(filled: World) -> None:
+    long = hash_of(filled, "long.txt")
+    ensure = filled.dispatcher._generations.ensure
+
+    def removed_before(*args: Any) -> None:
+        filled.patches.setattr(filled.dispatcher._generations, "ensure", ensure)
+        filled.remove_file(long)
+        ensure(*args)
+
+    filled.patches.setattr(filled.dispatcher._generations, "ensure", removed_before)
+    assert filled.states(filled.start()) == {"short.txt": "queued"}
+    assert [row.filename for row in filled.rows(FileRow)] == ["short.txt"]
+
+
+def test_a_file_whose_row_is_gone_is_not_parsed(filled: World) -> None:
+    task_id = filled.start()
+    long = hash_of(filled, "long.txt")
+    filled.generations.forget(*PLACE, "docs", long)
+    filled.settle()
+    details = {each["filename"]: each for _, each in filled.status(task_id)["result"]["details"]}
+    assert (details["long.txt"]["status"], details["long.txt"]["reason"]) == ("cancelled", "removed")
+    assert details["short.txt"]["status"] == "processed"
+
+
+def test_clearing_that_breaks_off_leaves_nothing_that_counts_as_unchanged(filled: World) -> None:
+    filled.process()
+    expected, long = filled.stored(), hash_of(filled, "long.txt")
+    filled.fail(filled.store(), "delete", UpstreamError("the store does not answer"), times=1)
+    with pytest.raises(UpstreamError):
+        filled.dispatcher.remove_chunks(*PLACE, filled.config, "docs", long)
+    assert filled.process()["result"]["processed_files"] == 1
+    assert filled.stored() == expected
+
+
+def test_a_project_whose_configuration_broke_loses_its_chunks_too(world: World) -> None:
+    _use_disk_store(world, dimension=64)
+    world.upload("a.txt", "some text")
+    world.process()
+    world.restart()
+    world.dispatcher.remove_project(*PLACE, None)
+    assert on_disk(world) == {}
+
+
+def test_the_embedder_is_not_even_built_to_delete(world: World) -> None:
+    _use_disk_store(world, dimension=64)
+    world.upload("a.txt", "some text")
+    world.process()
+    world.restart()
+    world.patches.setattr(HashEmbedder, "__init__", _raise(AssertionError("a model was loaded")))
+    assert world.remove_file(hash_of(world, "a.txt")) == 1
+
+
+def test_a_corrected_embedder_can_be_used_once_everything_was_deleted(world: World) -> None:
+    _use_disk_store(world, dimension=64)
+    world.upload("a.txt", "some text")
+    world.process()
+    _use_disk_store(world, dimension=32)
+    assert world.process()["state"] == "FAILURE"
+    world.dispatcher.remove_chunks(*PLACE, world.config, "docs", hash_of(world, "a.txt"))
+    assert world.process()["state"] == "SUCCESS"

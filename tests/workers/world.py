@@ -139,7 +139,7 @@ class World:
             generations=self.generations,
             assembly=self.assembly,
             queue=self.queue,  # type: ignore[arg-type]  # has the same methods
-            leases=LeaseKeeper(self.tasks, owner, interval_s=LEASE_S / 3),
+            leases=LeaseKeeper(self.tasks, interval_s=LEASE_S / 3),
         )
 
     # -- what a client does ---------------------------------------------------------------------------------

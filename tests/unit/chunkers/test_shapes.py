@@ -98,6 +98,36 @@ def test_row_over_the_window_is_parted_between_fields() -> None:
     assert [chunk.text for chunk in chunks] == ["name: aaaa bbbb cccc;", "note: dddd eeee ffff"]
 
 
+def workbook() -> Document:
+    text, headings, rows = "", [], []
+    for sheet in ("Suppliers", "Equipment"):
+        headings.append(Heading(len(text), 1, sheet))
+        text += sheet + "\n"
+        for number in range(3):
+            line = f"{sheet}: {number}; note: one or two words"
+            rows.append((len(text), len(text) + len(line)))
+            text += line + "\n"
+        text += "\n"
+    return Document(text, "test", headings=tuple(headings), rows=tuple(rows))
+
+
+@pytest.mark.parametrize("window", [24, 60, 8192])
+@pytest.mark.parametrize("name", ["rows", "auto"])
+def test_rows_of_two_sheets_are_never_in_one_chunk(name: str, window: int) -> None:
+    chunks = chunkers.build(name, {}, counter=EstimatedCounter(window)).chunk(workbook())
+    for chunk in chunks:
+        (sheet,) = chunk.heading_path
+        other = {"Suppliers": "Equipment", "Equipment": "Suppliers"}[sheet]
+        assert sheet in chunk.text or "note" in chunk.text
+        assert other not in chunk.text
+    assert window < 8192 or len(chunks) == 2
+
+
+def test_repeated_rows_stay_on_their_sheet() -> None:
+    chunks = texts("rows", workbook(), chunk_size=2, chunk_overlap=1)
+    assert all(("Suppliers" in chunk) != ("Equipment" in chunk) for chunk in chunks)
+
+
 @pytest.mark.parametrize("name", list(chunkers))
 @pytest.mark.parametrize("text", ["x" * 400_000, "." * 400_000, "a" + "\n" * 400_000 + "b"])
 def test_time_is_linear_for_hostile_text(name: str, text: str) -> None:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from cli.environment import load_settings
 from cli.errors import QuickstartError
+from cli.example import read_example
 from cli.quickstart import report_example, run_example
 from config.settings import Settings
 
@@ -192,3 +193,14 @@ def test_beside_the_server_a_failure_is_only_told(settings: Settings) -> None:
     report_example(console, settings, "http://127.0.0.1:1", "gate")
     assert isinstance(console.file, StringIO)
     assert "example gate: GET /v1/projects/examples/gate failed: ConnectError" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("key", ["ingest", "files"])
+def test_manifest_names_the_files_under_either_key(key: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "llamafarm.yaml").write_text("datasets: [{name: docs}]", encoding="utf-8")
+    (folder / "example.yaml").write_text(f"datasets: [{{name: docs, {key}: ['*.txt']}}]", encoding="utf-8")
+    (folder / "a.txt").write_text("x", encoding="utf-8")
+    example = read_example(Settings(_env_file=None, examples_dir=tmp_path), "mine")
+    assert [path.name for path in example.datasets[0].files] == ["a.txt"]

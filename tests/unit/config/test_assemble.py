@@ -15,7 +15,7 @@ from config.rag_section import DatabaseConfig
 from config.runtime import ModelConfig
 from config.settings import Settings
 from rag.embedders.hash import HashEmbedder
-from rag.errors import NotFoundError, UnknownComponentError, UpstreamError
+from rag.errors import ConfigError, InvalidInputError, NotFoundError, UnknownComponentError, UpstreamError
 
 
 def live_check(*_: str) -> Callable[[set[tuple[str, str]]], set[tuple[str, str]]]:
@@ -138,7 +138,8 @@ def test_a_generic_way_to_search_needs_no_strategy_of_its_name(assembly: Assembl
 def test_what_was_stored_can_be_deleted_without_its_embedder(
     assembly: Assembly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert assembly.store_to_delete_from("n", "p", database()) is assembly.raw_store("n", "p", database())
+    opened = assembly.raw_store("n", "p", database())
+    assert assembly.store_to_delete_from("n", "p", database()) is opened
     broken = database(embedding_strategies=[{"name": "e", "type": "NoEmbedder"}])
     assert assembly.store_to_delete_from("n", "p", broken).delete("docs/x") == 0
 
@@ -154,3 +155,45 @@ def test_closing_releases_everything_and_can_be_repeated(assembly: Assembly) -> 
     asyncio.run(assembly.aclose())
     with pytest.raises(UpstreamError, match="closed"):
         embedder.embed_documents(["text"])
+
+
+def embedding(type_name: str, **config: Any) -> DatabaseConfig:
+    return database(embedding_strategies=[{"name": "e", "type": type_name, "config": config}])
+
+
+@pytest.mark.parametrize("spelling", ["base_url", "api_base"])
+def test_the_address_of_ollama_may_be_given_in_both_spellings(assembly: Assembly, spelling: str) -> None:
+    assert assembly.embedder(embedding("OllamaEmbedder", **{spelling: "http://127.0.0.1:9"})).token_counter
+    with pytest.raises(InvalidInputError, match="never a model server"):
+        assembly.embedder(embedding("OllamaEmbedder", **{spelling: "http://169.254.169.254"}))
+
+
+def test_the_address_of_a_model_is_checked(assembly: Assembly) -> None:
+    model = {"name": "m", "provider": "openai", "model": "x", "base_url": "http://169.254.169.254/v1"}
+    with pytest.raises(InvalidInputError, match="never a model server"):
+        assembly.llm(ModelConfig.model_validate(model))
+
+
+def test_a_variable_is_not_shown_by_the_message_that_refuses_it(
+    assembly: Assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_SECRET", "s3cr3t")
+    for name in ("batch_size", "api_key", "circuit_breaker"):
+        with pytest.raises(InvalidInputError, match=name) as caught:
+            assembly.embedder(embedding("OpenAIEmbedder", **{name: "${SOME_SECRET}" if name != "api_key" else 3}))
+        assert "s3cr3t" not in str(caught.value)
+
+
+def test_variables_are_not_for_projects_of_a_public_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_SECRET", "s3cr3t")
+    public = {"data_dir": tmp_path, "host": "0.0.0.0", "api_key": "k"}
+    wanted = embedding("OpenAIEmbedder", api_key="${SOME_SECRET}")
+    with pytest.raises(ConfigError, match="LF_ENV_ALLOWED"):
+        Assembly(Settings(_env_file=None, **public), live_check).embedder(wanted)
+    assert Assembly(Settings(_env_file=None, **public, env_allowed=["SOME_SECRET"]), live_check).embedder(wanted)
+
+
+def test_the_token_for_downloads_reaches_the_embedder(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path, hf_token="hf-1")
+    strategy = embedding("SentenceTransformerEmbedder").embedding_strategy_in_use()
+    assert Assembly(settings, live_check)._embedder_options(strategy)["hf_token"].get_secret_value() == "hf-1"

@@ -269,6 +269,9 @@ def test_an_unknown_retrieval_strategy_lists_the_known_ones(parse: Parse) -> Non
         ({"distance_function": "l2"}, "l2"),
         ({"distance_metric": "ip", "distance_function": "l2"}, "ip"),
         ({"distance_metric": "hamming"}, "cosine"),
+        ({"distance_metric": "euclidean"}, "l2"),
+        ({"distance_function": "dot"}, "ip"),
+        ({"distance_metric": ["l2"]}, "cosine"),
     ],
 )
 def test_the_metric_is_read_from_either_key(parse: Parse, config: dict[str, str], metric: str) -> None:

@@ -17,7 +17,11 @@ def test_nulls_are_dropped_at_any_depth() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["api_key", "apiKey", "api-key", "password", "client_secret", "Authorization", "hf_token"]
+    "key",
+    [
+        *("api_key", "apiKey", "api-key", "password", "client_secret", "Authorization", "hf_token"),
+        *("secret_key", "access_key", "private_key", "aws_secret_access_key", "api_token", "bot_token"),
+    ],
 )
 def test_secrets_are_redacted(key: str) -> None:
     assert public_config({"x": [{key: "v"}]}) == {"x": [{key: "***"}]}
@@ -38,6 +42,20 @@ def test_names_inside_headers_and_env_are_judged_strictly() -> None:
 
 def test_a_reference_to_a_variable_is_no_secret() -> None:
     assert public_config({"api_key": "${OPENAI_API_KEY}"}) == {"api_key": "${OPENAI_API_KEY}"}
+
+
+def test_the_password_of_an_address_is_hidden_and_found_again() -> None:
+    stored = with_models({"name": "a", "base_url": "http://user:p@w@host/v1", "api_key": "k-1"})
+    shown = public_config(stored)
+    assert shown == with_models({"name": "a", "base_url": "http://user:***@host/v1", "api_key": "***"})
+    assert from_public(shown, stored) == stored
+    shown["runtime"]["models"][0]["base_url"] = "http://user:***@other/v1"
+    with pytest.raises(ConfigError, match="give the"):
+        from_public(shown, stored)
+
+
+def test_a_variable_as_the_password_of_an_address_stays() -> None:
+    assert public_config({"base_url": "http://u:${PW}@host"}) == {"base_url": "http://u:${PW}@host"}
 
 
 def test_a_flat_runtime_is_answered_with_the_list_and_the_flat_keys() -> None:

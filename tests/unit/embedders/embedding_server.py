@@ -28,6 +28,7 @@ class EmbeddingServer:
     models: set[str] = field(default_factory=lambda: {"nomic-embed-text"})
     paths: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.paths.append(path)
@@ -59,6 +60,7 @@ def running_server() -> Iterator[EmbeddingServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.headers.append({name.lower(): value for name, value in self.headers.items()})
             status, answer = server.answer(self.path, body)
             payload = json.dumps(answer).encode()
             self.send_response(status)

@@ -60,7 +60,7 @@ def test_repeated_failures_open_the_circuit(name: str, server: EmbeddingServer) 
     for _ in range(2):
         with pytest.raises(UpstreamError, match="status 500"):
             embedder.embed_query("one")
-    with pytest.raises(UpstreamError, match="next attempt"):
+    with pytest.raises(UpstreamError, match="failed repeatedly"):
         embedder.embed_query("one")
     assert len(server.paths) == 2
     assert embedder.breaker.state == "open"  # type: ignore[attr-defined]
@@ -76,6 +76,24 @@ def test_server_that_is_not_there_is_an_upstream_error() -> None:
 
 def test_openai_without_a_key_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(InvalidInputError, match="api_key"):
+        embedders.build("OpenAIEmbedder", {})
+
+
+@pytest.mark.parametrize("name", ["OllamaEmbedder", "OpenAIEmbedder"])
+def test_keys_of_the_process_do_not_leave_it(
+    name: str, server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OLLAMA_API_KEY", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(variable, "process-secret")
+    embedder = embedders.build(name, {"base_url": f"{server.url}/v1"})
+    embedder.embed_query("one")
+    assert "process-secret" not in str(server.headers)
+    embedder.close()
+
+
+def test_openai_without_a_key_does_not_take_the_one_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "process-secret")
     with pytest.raises(InvalidInputError, match="api_key"):
         embedders.build("OpenAIEmbedder", {})
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from rag.embedders import weights
 from rag.embedders.bert_files import read_shape
@@ -55,12 +56,25 @@ def test_missing_folder_is_named() -> None:
         locate("/no/such/model")
 
 
-def test_model_that_is_not_here_says_what_to_do_when_downloads_are_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_that_is_not_here_says_what_to_do_when_downloads_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UpstreamError, match=r"HF_HUB_OFFLINE.*folder as 'model'"):
-        locate("some/model", str(tmp_path))
+        locate("some/model")
+
+
+def test_the_token_is_used_for_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, tokens = make_folder(tmp_path / "model"), []
+
+    def download(_name: str, *, local_files_only: bool = False, token: str | None = None, **_: object) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        tokens.append(token)
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert locate("some/private-model", "hf-1").model_id == "some/private-model"
+    assert tokens == ["hf-1"]
 
 
 def test_copies_of_a_folder_share_an_id_and_other_weights_do_not(tmp_path: Path) -> None:

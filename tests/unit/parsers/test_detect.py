@@ -1,5 +1,7 @@
 """Detection goes by bytes; the name only tells text formats apart."""
 
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -79,3 +81,26 @@ def test_probe_tells_size_and_head(tmp_path: Path) -> None:
     path = make.text_file(tmp_path / "stored", "x" * 10_000)
     probe = probe_file(path, "a.txt")
     assert (probe.size_bytes, len(probe.head), probe.filename) == (10_000, 8192, "a.txt")
+
+
+def test_mimetype_member_of_any_size_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", b"application/" + b" " * 50_000_000)
+    tracemalloc.start()
+    assert media_type(path) == media.ZIP
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2_000_000
+
+
+def test_mimetype_member_that_lies_about_its_size_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", b"application/zip" + b" " * 50_000_000)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<L", 50_000_015), struct.pack("<L", 100)))
+    tracemalloc.start()
+    media_type(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2_000_000

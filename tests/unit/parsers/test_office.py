@@ -1,6 +1,8 @@
 """Word and Excel: protection, damage, bombs and options."""
 
 import datetime as dt
+import random
+import struct
 import zipfile
 from pathlib import Path
 
@@ -137,3 +139,25 @@ def test_damaged_workbook_is_unreadable(tmp_path: Path) -> None:
     path = make.truncate(make.xlsx_file(tmp_path / "a.xlsx", {"A": [["x"]]}), 0.7)
     with pytest.raises(UnreadableFileError, match=r"'a\.xlsx' is damaged"):
         read("ExcelParser", path)
+
+
+def with_part(path: Path, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "a", method) as archive:
+        archive.writestr("word/media/noise.bin", content)
+    return path
+
+
+def test_part_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    noise = random.Random(7).randbytes(40_000) * 2  # packs to more than what is let through unlooked at
+    path = with_part(make.docx_file(tmp_path / "a.docx", ["words"]), noise)
+    assert "words" in read("DocxParser", path).text
+    path.write_bytes(path.read_bytes().replace(struct.pack("<L", 80_000), struct.pack("<L", 100)))
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        read("DocxParser", path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_part_packed_in_an_unbounded_way_is_refused(method: int, tmp_path: Path) -> None:
+    path = with_part(make.docx_file(tmp_path / "a.docx", ["words"]), b"x" * 1000, method)
+    with pytest.raises(UnreadableFileError, match="packed with a method"):
+        read("DocxParser", path)

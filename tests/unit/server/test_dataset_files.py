@@ -1,12 +1,14 @@
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from config.layout import DatasetPaths
-from rag.errors import LimitExceededError, NotFoundError
+from rag.errors import LimitExceededError, NotFoundError, OverloadedError
 from state.file_names import StoredFile, safe_name, stamped_name
 from state.files import DatasetFiles
 from state.incoming import INCOMING, sweep_abandoned, sweep_projects
@@ -14,7 +16,9 @@ from state.incoming import INCOMING, sweep_abandoned, sweep_projects
 
 @pytest.fixture
 def paths(tmp_path: Path) -> DatasetPaths:
-    return DatasetPaths(tmp_path / "org" / "bot" / "lf_data" / "datasets" / "docs")
+    project = tmp_path / "org" / "bot"
+    project.mkdir(parents=True)
+    return DatasetPaths(project / "lf_data" / "datasets" / "docs")
 
 
 @pytest.fixture
@@ -187,3 +191,50 @@ def test_names_are_made_safe(name: str, expected: str) -> None:
 def test_names_stay_within_the_limit_of_file_systems(name: str) -> None:
     assert len(safe_name(name).encode()) <= 255
     assert len(stamped_name(safe_name(name), "1677652288.123456").encode()) <= 255
+
+
+def test_lock_that_others_hold_too_long_is_overload(
+    files: DatasetFiles, paths: DatasetPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(files, b"x")
+    monkeypatch.setattr("state.files.LOCK_TIMEOUT_S", 0.05)
+    with FileLock(paths.root / ".lock"), pytest.raises(OverloadedError, match="docs"):
+        add(files, b"y")
+
+
+@pytest.mark.parametrize("level", [0, 3], ids=["dataset", "project"])
+def test_upload_that_outlives_its_dataset_brings_nothing_back(
+    files: DatasetFiles, paths: DatasetPaths, level: int
+) -> None:
+    doomed = (paths.root, *paths.root.parents)[level]
+    with files.receive(100) as incoming:
+        incoming.write(b"x")
+        shutil.rmtree(doomed)
+        with pytest.raises(NotFoundError):
+            incoming.commit("a.txt", None)
+    assert not doomed.exists()
+
+
+def test_upload_to_a_deleted_project_begins_nothing(files: DatasetFiles, paths: DatasetPaths) -> None:
+    project = paths.root.parents[2]
+    project.rmdir()
+    with pytest.raises(NotFoundError, match="bot"):
+        files.receive(100)
+    assert not project.exists()
+
+
+def test_dataset_deleted_while_the_lock_was_taken_is_not_brought_back(files: DatasetFiles, paths: DatasetPaths) -> None:
+    paths.root.mkdir(parents=True)  # what taking the lock makes by itself
+    with pytest.raises(NotFoundError), files.locked():
+        pass
+    assert not paths.root.parents[2].exists()
+
+
+def test_projects_whose_deletion_broke_off_are_swept(tmp_path: Path) -> None:
+    left = tmp_path / "org" / ".bot.deleted-20260101000000000000" / "lf_data"
+    kept = [tmp_path / "org" / name for name in ("bot", ".hidden", ".bot.deleted-by-me")]
+    for folder in (left, *kept):
+        folder.mkdir(parents=True)
+    sweep_projects(tmp_path)
+    assert not left.parent.exists()
+    assert all(folder.is_dir() for folder in kept)

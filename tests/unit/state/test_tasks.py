@@ -1,8 +1,10 @@
 """Leases, commits and recovery: the promises of state/tasks.py, on a real SQLite file."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from state.cancellation import CancellationStore
 from state.database import StateDatabase
@@ -114,7 +116,7 @@ def test_a_renewed_lease_is_not_taken_over(world: World) -> None:
     (file_id,) = world.add_task("t1")
     world.claim(file_id, "parse", "w")
     world.clock.now += LEASE_S - 1
-    world.tasks.renew([file_id], "w")
+    world.tasks.renew([(file_id, "w")])
     world.clock.now += LEASE_S - 1
     assert world.tasks.take_over_expired() == 0
 
@@ -244,3 +246,52 @@ def test_tasks_that_ended_long_ago_are_forgotten_with_their_files(world: World) 
     assert world.tasks.forget_ended(50) == 1
     assert world.tasks.get(*PROJECT, "old") is None
     assert world.state("young") == ["queued"]
+
+
+def test_the_live_check_finds_its_rows_by_the_whole_key_of_a_file(world: World) -> None:
+    """Otherwise every search reads all files of the project."""
+    (file_id,) = world.add_task("t1")
+    world.process(file_id, "g1")
+    plans: list[str] = []
+
+    @event.listens_for(world.database.engine, "before_cursor_execute")
+    def explain(_c: object, cursor: Any, statement: str, values: Any, *_: object) -> None:
+        plans.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall())
+
+    check = world.generations.live_check(*PROJECT, "main")
+    assert check({(f"docs/{HASH}", "g1")}) == {(f"docs/{HASH}", "g1")}
+    assert check(set()) == set()
+    assert any("dataset=?" in plan and "file_hash=?" in plan for plan in plans), plans
+
+
+def test_a_file_without_a_row_stays_out_of_a_new_task(world: World) -> None:
+    other = "b" * 64
+    world.generations.ensure(*PROJECT, "docs", {HASH: "a.pdf"})
+    task = TaskRow(
+        id="t1", namespace="acme", project="handbook", dataset="docs", strategy="s", database="main", config={}
+    )
+    kept = world.tasks.create(task, [NewFile(HASH, "a.pdf", "g"), NewFile(other, "b.pdf", "g")])
+    assert [each.file_hash for each in kept] == [HASH]
+    assert len(world.tasks.waiting("t1")) == 1
+
+
+def test_a_retry_is_due_again_until_its_message_was_sent(world: World) -> None:
+    (file_id,) = world.add_task("t1")
+    world.tasks.mark_enqueued([file_id])
+    assert world.tasks.due_again("parse") == []
+    world.claim(file_id, "parse", "w")
+    world.tasks.retry_later(file_id, "w", "parse", delay_s=5, error="down")
+    assert world.tasks.due_again("parse") == []
+    world.clock.now += 6
+    assert world.tasks.due_again("parse") == [file_id]
+    world.tasks.mark_enqueued([file_id])
+    assert world.tasks.due_again("parse") == []
+
+
+def test_only_the_holder_of_a_lease_renews_it(world: World) -> None:
+    (file_id,) = world.add_task("t1")
+    assert world.claim(file_id, "parse", "w:1").owner == "w:1"
+    world.clock.now += LEASE_S - 1
+    world.tasks.renew([(file_id, "w:2")])
+    world.clock.now += 2
+    assert world.tasks.take_over_expired() == 1

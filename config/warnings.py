@@ -1,0 +1,70 @@
+"""Everything in a project's file that is ignored, unknown or points nowhere: what its `warnings` say."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import AliasChoices
+
+from config.options import unknown_options
+from config.project import ProjectConfig
+from config.rag_section import DatabaseConfig, DataProcessingStrategy
+from rag.chunkers import chunkers
+from rag.embedders import embedders
+from rag.extractors import extractors
+from rag.parsers import parsers
+from rag.registry import Registry
+from rag.retrievers import retrievers
+from rag.stores import stores
+
+ACCEPTED = "Accepted"
+"""The description of an option that changes nothing begins with this word and says why."""
+
+_CHUNK_KEYS = frozenset({"chunk_size", "chunk_overlap", "chunk_strategy"})
+
+
+def project_warnings(config: ProjectConfig) -> list[str]:
+    """One sentence each; nothing here stops the project from working. Builds no component, expands no variable."""
+    found = config.warnings()
+    if config.mcp is not None and config.mcp.servers:
+        found.append("mcp: accepted, has no effect: MCP servers are not called")
+    if config.rag is not None:
+        for index, database in enumerate(config.rag.databases):
+            found += _database(database, f"rag.databases[{index}]")
+        for index, strategy in enumerate(config.rag.data_processing_strategies):
+            found += _strategy(strategy, f"rag.data_processing_strategies[{index}]")
+    return found
+
+
+def _database(database: DatabaseConfig, path: str) -> Iterator[str]:
+    known = {key: value for key, value in database.config.items() if key != "persist_directory"}  # has its own note
+    yield from _component(stores, database.type, known, path)
+    for index, embedding in enumerate(database.embedding_strategies):
+        yield from _component(embedders, embedding.type, embedding.config, f"{path}.embedding_strategies[{index}]")
+    for index, retrieval in enumerate(database.retrieval_strategies):
+        yield from _component(retrievers, retrieval.type, retrieval.config, f"{path}.retrieval_strategies[{index}]")
+
+
+def _strategy(strategy: DataProcessingStrategy, path: str) -> Iterator[str]:
+    for index, parser in enumerate(strategy.parsers):
+        where = f"{path}.parsers[{index}]"
+        options = {key: value for key, value in parser.config.items() if key not in _CHUNK_KEYS}
+        yield from _component(parsers, parser.type, options, where)
+        wanted = parser.config.get("chunk_strategy")
+        if wanted is not None and str(wanted) not in chunkers:
+            yield f"{where}.config.chunk_strategy = '{wanted}': not known (known: {', '.join(chunkers.names)})"
+    for index, extractor in enumerate(strategy.extractors):
+        yield from _component(extractors, extractor.type, extractor.config, f"{path}.extractors[{index}]")
+
+
+def _component(registry: Registry[Any], name: str, raw: Mapping[str, Any], path: str) -> Iterator[str]:
+    if name not in registry:
+        yield f"{path}.type = '{name}': no {registry.role} has this name (known: {', '.join(registry.names)})"
+        return
+    given = {key: value for key, value in raw.items() if value is not None}
+    yield from (f"{path}.config: {sentence}" for sentence in unknown_options(registry, name, given))
+    for key, field in registry.load(name).Options.model_fields.items():
+        alias = field.validation_alias
+        spellings = alias.choices if isinstance(alias, AliasChoices) else [key]
+        if (field.description or "").startswith(ACCEPTED):
+            reason = (field.description or "").rstrip(".")
+            yield from (f"{path}.config.{each}: {reason}" for each in spellings if each in given)

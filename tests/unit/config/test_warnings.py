@@ -1,0 +1,73 @@
+"""Whatever a file says without effect is named."""
+
+from typing import Any
+
+from config.project import ProjectConfig
+from config.warnings import project_warnings
+
+
+def warned(**sections: Any) -> str:
+    base = {"version": "v1", "name": "p", "namespace": "n", "runtime": {"models": []}}
+    return "\n".join(project_warnings(ProjectConfig.parse({**base, **sections})))
+
+
+def test_a_plain_project_has_no_warnings() -> None:
+    assert warned() == ""
+
+
+def test_unknown_types_are_named_with_the_known_ones() -> None:
+    unknown = [{"name": "x", "type": "Nope"}]
+    text = warned(
+        rag={
+            "databases": [
+                {"name": "a", "type": "Nope", "embedding_strategies": unknown, "retrieval_strategies": unknown}
+            ],
+            "data_processing_strategies": [{"name": "s", "parsers": [{"type": "Nope"}], "extractors": ["Nope"]}],
+        }
+    )
+    for path in (
+        "rag.databases[0].type",
+        "rag.databases[0].embedding_strategies[0].type",
+        "rag.databases[0].retrieval_strategies[0].type",
+        "rag.data_processing_strategies[0].parsers[0].type",
+        "rag.data_processing_strategies[0].extractors[0].type",
+    ):
+        assert f"{path} = 'Nope': no " in text
+    assert "ChromaStore" in text
+
+
+def test_options_that_are_unknown_or_change_nothing_are_named_and_no_variable_is_read() -> None:
+    text = warned(
+        rag={
+            "databases": [
+                {
+                    "name": "a",
+                    "type": "ChromaStore",
+                    "config": {"host": "h", "port": 1, "odd": "${NOT_SET_ANYWHERE}"},
+                    "embedding_strategies": [
+                        {"name": "e", "type": "SentenceTransformerEmbedder", "config": {"cache_folder": "/etc"}}
+                    ],
+                    "retrieval_strategies": [
+                        {"name": "r", "type": "HybridUniversalStrategy", "config": {"diversity_boost": 0.5}},
+                        {"name": "f", "type": "MetadataFilteredStrategy", "config": {"filter_mode": "post"}},
+                    ],
+                }
+            ],
+            "data_processing_strategies": [
+                {"name": "s", "parsers": [{"type": "TextParser", "mime_types": ["a/b"], "fallback_parser": "x"}]}
+            ],
+        }
+    )
+    for key in ("host", "port", "odd", "cache_folder", "diversity_boost", "filter_mode", "mime_types"):
+        assert key in text
+    assert "fallback_parser: kept, never evaluated" in text
+
+
+def test_keys_of_models_without_effect_are_named() -> None:
+    model = {"name": "m", "provider": "extractive", "instructor_mode": "tools", "encoder_config": {"a": 1}}
+    text = warned(
+        runtime={"models": [{**model, "keep_loaded": True}]},
+        mcp={"servers": [{"name": "s", "transport": "http", "base_url": "http://a"}]},
+    )
+    for key in ("runtime.models[0].instructor_mode", "encoder_config", "keep_loaded", "mcp:"):
+        assert key in text
