@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from state.database import StateDatabase
@@ -88,19 +88,22 @@ class GenerationStore:
             dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
             session.execute(dialect.insert(FileRow).on_conflict_do_nothing(), rows)
 
-    def hide(self, namespace: str, project: str, dataset: str, file_hash: str) -> None:
-        """The file stays, its chunks are not shown any more."""
+    def hide(self, namespace: str, project: str, dataset: str, file_hash: str) -> LiveFile:
+        """The file stays, its chunks are not shown any more; returns what was shown."""
         with self._database.write() as session:
-            row = session.scalar(
-                select(FileRow).where(
-                    FileRow.namespace == namespace,
-                    FileRow.project == project,
-                    FileRow.dataset == dataset,
-                    FileRow.file_hash == file_hash,
-                )
-            )
-            if row is not None:
-                row.live_generation, row.database, row.chunk_count = None, None, 0
+            row = session.scalar(_one_file(namespace, project, dataset, file_hash))
+            if row is None:
+                return LiveFile(None, None, 0)
+            shown = LiveFile(row.live_generation, row.database, row.chunk_count)
+            row.live_generation, row.database, row.chunk_count = None, None, 0
+            return shown
+
+    def show_again(self, namespace: str, project: str, dataset: str, file_hash: str, shown: LiveFile) -> None:
+        """Take a `hide` back, unless something else went live meanwhile."""
+        with self._database.write() as session:
+            row = session.scalar(_one_file(namespace, project, dataset, file_hash))
+            if row is not None and row.live_generation is None:
+                row.live_generation, row.database, row.chunk_count = shown.generation, shown.database, shown.chunk_count
 
     def forget(self, namespace: str, project: str, dataset: str | None = None, file_hash: str | None = None) -> None:
         """Remove the rows of a file, of a dataset, or of a project."""
@@ -111,3 +114,12 @@ class GenerationStore:
             query = query.where(FileRow.file_hash == file_hash)
         with self._database.write() as session:
             session.execute(query)
+
+
+def _one_file(namespace: str, project: str, dataset: str, file_hash: str) -> Select[FileRow]:
+    return select(FileRow).where(
+        FileRow.namespace == namespace,
+        FileRow.project == project,
+        FileRow.dataset == dataset,
+        FileRow.file_hash == file_hash,
+    )

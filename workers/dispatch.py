@@ -176,12 +176,20 @@ class Dispatcher:
     # -- removing -------------------------------------------------------------------------------------------
 
     def remove_chunks(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
-        """Delete a file's chunks and keep the file; returns how many there were."""
+        """Delete a file's chunks and keep the file; returns how many there were.
+
+        Raises:
+            UpstreamError: the store does not answer; the chunks are there and shown as before.
+        """
         self._drop_work(namespace, project, dataset, file_hash)
         stores = self._stores_of(namespace, project, config, dataset)
         # First, because a file that is live without chunks would count as unchanged for ever.
-        self._generations.hide(namespace, project, dataset, file_hash)
-        return sum(store.delete(f"{dataset}/{file_hash}") for store in stores)
+        shown = self._generations.hide(namespace, project, dataset, file_hash)
+        try:
+            return sum(store.delete(f"{dataset}/{file_hash}") for store in stores)
+        except UpstreamError:
+            self._generations.show_again(namespace, project, dataset, file_hash, shown)
+            raise
 
     def remove_file(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
         """Delete everything derived from a file; its bytes are the caller's. Returns the deleted chunks.
