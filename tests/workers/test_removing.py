@@ -15,7 +15,7 @@ from rag.stores.options import StoreOptions
 from state.files import DatasetFiles
 from state.tables import FileRow
 from tests.workers.test_crashes import LONG
-from tests.workers.world import PLACE, World, project_yaml
+from tests.workers.world import PLACE, Crash, World, project_yaml
 from workers.checkpoints import Checkpoints
 
 
@@ -263,11 +263,21 @@ def test_a_file_whose_row_is_gone_is_not_parsed(filled: World) -> None:
 def test_clearing_that_breaks_off_leaves_nothing_that_counts_as_unchanged(filled: World) -> None:
     filled.process()
     expected, long = filled.stored(), hash_of(filled, "long.txt")
-    filled.fail(filled.store(), "delete", UpstreamError("the store does not answer"), times=1)
-    with pytest.raises(UpstreamError):
+    filled.crash(filled.store(), "delete", when="before")
+    with pytest.raises(Crash):
         filled.dispatcher.remove_chunks(*PLACE, filled.config, "docs", long)
     assert filled.process()["result"]["processed_files"] == 1
     assert filled.stored() == expected
+
+
+def test_clearing_that_the_store_refuses_changes_nothing(filled: World) -> None:
+    filled.process()
+    expected, long = filled.stored(), hash_of(filled, "long.txt")
+    filled.fail(filled.store(), "delete", UpstreamError("the store does not answer"), times=1)
+    with pytest.raises(UpstreamError):
+        filled.dispatcher.remove_chunks(*PLACE, filled.config, "docs", long)
+    assert filled.stored() == expected
+    assert filled.process()["result"]["processed_files"] == 0
 
 
 def test_a_project_whose_configuration_broke_loses_its_chunks_too(world: World) -> None:
