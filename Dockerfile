@@ -13,6 +13,9 @@ COPY pyproject.toml README.md LICENSE ./
 RUN mkdir cli server workers state config rag \
     && /opt/paddock/bin/pip install -c constraints.txt ".[postgres]" \
     && /opt/paddock/bin/pip uninstall --yes paddock
+COPY setup.py ./
+COPY examples examples
+COPY docs docs
 COPY cli cli
 COPY server server
 COPY workers workers
@@ -24,14 +27,10 @@ RUN /opt/paddock/bin/pip install --no-deps .
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home paddock && install -d -o paddock -g paddock -m 700 /data /chroma
 COPY --from=build /opt/paddock /opt/paddock
-COPY examples /opt/paddock/examples
-COPY docs /opt/paddock/docs
-COPY README.md /opt/paddock/README.md
 ENV PATH=/opt/paddock/bin:$PATH \
     LF_DATA_DIR=/data \
     LF_HOST=0.0.0.0 \
     LF_PORT=8000 \
-    LF_EXAMPLES_DIR=/opt/paddock/examples \
     ANONYMIZED_TELEMETRY=False \
     MALLOC_ARENA_MAX=2 \
     PYTHONSAFEPATH=1 \

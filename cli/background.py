@@ -24,8 +24,11 @@ POLL_S = 0.1
 TAIL_LINES = 15
 
 
-def start_in_background(settings: Settings, example: str | None) -> None:
+def start_in_background(settings: Settings, example: str | None, *, is_silent: bool = False) -> None:
     """Start a supervisor that outlives this command, and wait until it is ready.
+
+    Args:
+        is_silent: say nothing when it is.
 
     Raises:
         StartFailedError: it ended before; with its reason and the last lines of its log.
@@ -42,6 +45,8 @@ def start_in_background(settings: Settings, example: str | None) -> None:
     except KeyboardInterrupt:
         process.terminate()
         raise
+    if is_silent:
+        return
     console = Console()
     url = base_url(settings.host, settings.port)
     console.print(summary(settings, url, stop_hint="lf server stop"), highlight=False, soft_wrap=True)

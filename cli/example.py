@@ -1,24 +1,14 @@
-"""An example project on disk: its configuration, its manifest, its files."""
+"""The example that a start imports, as the command line needs it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from cli.errors import QuickstartError
+from config.examples import BrokenExampleError, ExampleDataset, UnknownExampleError, examples_root, list_examples
+from config.examples import read_example as find_example
 from config.settings import Settings
 
-BUNDLED = Path(__file__).parent.parent / "examples"
 NAMESPACE = "examples"
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleDataset:
-    name: str
-    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,49 +19,18 @@ class Example:
     config: dict[str, Any]
     question: str | None
     datasets: tuple[ExampleDataset, ...]
-
-    @property
-    def model(self) -> str:
-        """The name of the model that answers when a request names none."""
-        runtime = self.config.get("runtime") or {}
-        models = runtime.get("models") or [{}]
-        return str(runtime.get("default_model") or models[0].get("name") or "default")
+    model: str
 
 
 def read_example(settings: Settings, name: str) -> Example:
     """Raises QuickstartError: no such example (names those there are), or one of its files cannot be read."""
-    root = settings.examples_dir or BUNDLED
-    folder = root / name
-    if Path(name).name != name or not (folder / "llamafarm.yaml").is_file():
-        known = ", ".join(sorted(path.parent.name for path in root.glob("*/llamafarm.yaml"))) or "none"
-        raise QuickstartError(f"no example {name!r} in {root}: there are {known}")
-    config = _load(folder / "llamafarm.yaml")
-    manifest_path = folder / "example.yaml"
-    manifest = _load(manifest_path) if manifest_path.is_file() else {}
-    return Example(
-        name=name,
-        config={**config, "name": name, "namespace": NAMESPACE},
-        question=manifest.get("question"),
-        datasets=tuple(_datasets(folder, config, manifest)),
-    )
-
-
-def _load(path: Path) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe").load(path)
-    except (OSError, YAMLError) as error:
-        raise QuickstartError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise QuickstartError(f"{path} does not hold a mapping")
-    return content
-
-
-def _datasets(folder: Path, config: dict[str, Any], manifest: dict[str, Any]) -> Iterator[ExampleDataset]:
-    """The manifest's globs (`ingest`, or `files`) where it lists some, else everything in `files/<dataset>/`."""
-    globs = {entry["name"]: entry.get("ingest") or entry.get("files") for entry in manifest.get("datasets") or []}
-    for entry in config.get("datasets") or []:
-        name = entry["name"]
-        patterns = globs.get(name) or [f"files/{name}/**/*"]
-        found = {path.resolve() for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-        if found:
-            yield ExampleDataset(name, tuple(sorted(found)))
+        found = find_example(settings, name)
+        config = found.config_for(NAMESPACE, name)
+    except UnknownExampleError as error:
+        known = ", ".join(example.id for example in list_examples(settings)) or "none"
+        raise QuickstartError(f"no example {name!r} in {examples_root(settings)}: there are {known}") from error
+    except BrokenExampleError as error:
+        raise QuickstartError(str(error)) from error
+    datasets = tuple(dataset for dataset in found.datasets if dataset.files)
+    return Example(name, config, found.question, datasets, found.model)

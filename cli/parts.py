@@ -18,6 +18,8 @@ from config.settings import Settings
 CELERY_APP = "workers.main:app"
 API_APP = "server.main:app"
 DEFAULT_THREADS = 2
+HUNG_AFTER_S = "20"
+"""One of several API processes that does not even answer its parent for this long is replaced."""
 PYTHON = (sys.executable, "-P")
 # The `chroma` script does this after importing the whole Python client, which costs 70 MB and a second.
 CHROMA = "import sys, chromadb_rust_bindings; chromadb_rust_bindings.cli(['chroma', *sys.argv[1:]])"
@@ -26,6 +28,8 @@ CHROMA = "import sys, chromadb_rust_bindings; chromadb_rust_bindings.cli(['chrom
 Stop = tuple[tuple[signal.Signals, float], ...]
 # Uvicorn lets open answers end for two seconds; a worker finishes what is short, then hands its tasks back.
 STOP_API: Stop = ((signal.SIGTERM, 2.8),)
+# Of several, the one above them looks for signals twice a second.
+STOP_APIS: Stop = ((signal.SIGTERM, 3.4),)
 STOP_WORKER: Stop = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 1.0))
 STOP_STORE: Stop = ((signal.SIGTERM, 2.0),)
 
@@ -170,12 +174,14 @@ def _worker(queue: str, options: tuple[str, ...], settings: Settings, environmen
 def api_part(settings: Settings, environment: Mapping[str, str]) -> Part:
     listen = ("--host", settings.host, "--port", str(settings.port))
     options = ("--no-access-log", "--timeout-graceful-shutdown", "2", "--log-level", settings.log_level.lower())
+    # Said also when it is one: the environment may hold another number for Uvicorn.
+    processes = ("--workers", str(settings.api_processes), "--timeout-worker-healthcheck", HUNG_AFTER_S)
     return Part(
         name="api",
-        command=(*PYTHON, "-m", "uvicorn", API_APP, *listen, *options),
+        command=(*PYTHON, "-m", "uvicorn", API_APP, *listen, *options, *processes),
         environment=environment,
         check=api_check(base_url(settings.host, settings.port)),
-        stop=STOP_API,
+        stop=STOP_API if settings.api_processes == 1 else STOP_APIS,
         stop_rank=0,
         port=settings.port,
     )

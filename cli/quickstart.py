@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.api_client import ApiClient
 from cli.errors import CliError
-from cli.example import NAMESPACE, Example, ExampleDataset, read_example
+from cli.example import NAMESPACE, Example, read_example
+from config.examples import ExampleDataset
 from config.settings import Settings
 
 SHOWN_SOURCES = 5

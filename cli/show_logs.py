@@ -9,14 +9,14 @@ from cli.logs import follow, tail
 from cli.state_file import log_dir
 
 
-def show_logs(data_dir: Path, part: str | None, count: int, *, is_following: bool) -> None:
+def show_logs(data_dir: Path, part: str | list[str] | None, count: int, *, is_following: bool) -> None:
     """Print the last `count` lines of each log, then new ones until Ctrl-C.
 
     Raises:
         CliError: there is no such log; names those that exist.
     """
     paths = _paths(log_dir(data_dir), part)
-    has_prefix = part is None
+    has_prefix = not isinstance(part, str)
     new_lines = follow(paths)  # before the present ones are read: a line in between comes twice rather than never
     for path in paths:
         for line in tail(path, count):
@@ -28,8 +28,10 @@ def show_logs(data_dir: Path, part: str | None, count: int, *, is_following: boo
                 sys.stdout.flush()
 
 
-def _paths(folder: Path, part: str | None) -> list[Path]:
+def _paths(folder: Path, part: str | list[str] | None) -> list[Path]:
     known = {path.stem: path for path in sorted(folder.glob("*.log"))}
+    if isinstance(part, list):
+        return [known[name] for name in part]
     if part is None:
         if not known:
             raise CliError(f"no logs in {folder}: nothing has been started on this data directory")

@@ -1,14 +1,16 @@
 """A validated project → its live components: the one place that knows both the YAML and the components."""
 
-import threading
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import orjson
 
+from config.kept import KeptParts
+from config.models import ProjectModels
 from config.options import choose_options, option_names
 from config.processing import ProcessingPlan, fingerprints, plan_processing
-from config.project import ProjectConfig
+from config.project import McpServer, ProjectConfig
+from config.providers import provider_defaults
 from config.rag_section import DatabaseConfig, DataProcessingStrategy, EmbeddingStrategy
 from config.runtime import ModelConfig
 from config.settings import Settings
@@ -17,7 +19,8 @@ from rag.chunkers.base import TokenCounter
 from rag.embedders import counter_for, embedders
 from rag.embedders.base import Embedder
 from rag.embedders.batching import BatchingEmbedder
-from rag.errors import NotFoundError, UpstreamError
+from rag.embedders.resilience import open_circuit
+from rag.errors import BadRequestError, NotFoundError, UpstreamError
 from rag.llms import llms
 from rag.llms.base import LLM
 from rag.parsers.base import ParseLimits
@@ -27,12 +30,18 @@ from rag.retrievers.base import Retriever
 from rag.stores import stores
 from rag.stores.base import Store, StoreIdentity
 from rag.stores.live import LiveStore
+from rag.tools import tool_sources
+from rag.tools.base import ToolSource
 
-Part = TypeVar("Part")
 LiveCheck = Callable[[set[tuple[str, str]]], set[tuple[str, str]]]
 
 ADDRESS_OPTIONS = ("base_url", "api_base")
 """Every spelling of the option that says where a model server is."""
+
+KEPT = {"plan": 256, "store": 1024, "retriever": 1024, "embedder": 64, "llm": 256, "tools": 64}
+"""Parts of each kind that are kept while nobody uses them."""
+CLOSED = frozenset({"embedder", "llm", "tools"})
+"""Kinds with threads, connections or programs of their own. Stores and retrievers let go of theirs by themselves."""
 
 GENERIC_RETRIEVERS = ("semantic", "vector", "bm25", "keyword", "hybrid", "mmr")
 """Names that a query may use for a way to search when no strategy of the database has that name."""
@@ -48,15 +57,17 @@ class Assembly:
     def __init__(self, settings: Settings, live_check: Callable[[str, str, str], LiveCheck]) -> None:
         self._settings = settings
         self._live_check = live_check
-        self._parts: dict[Hashable, Any] = {}
-        self._building: dict[Hashable, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._kept = KeptParts(KEPT, closed=CLOSED)
 
     def processing(self, config: ProjectConfig, strategy_name: str, database: DatabaseConfig) -> ProcessingPlan:
         """Needs no model in memory, only its tokenizer."""
-        strategy, embedding = config.strategy(strategy_name), database.embedding_strategy_in_use()
+        return self.plan_of(config.strategy(strategy_name), database)
+
+    def plan_of(self, strategy: DataProcessingStrategy, database: DatabaseConfig) -> ProcessingPlan:
+        """The same for a strategy that stands in no configuration: one with options of its own."""
+        embedding = database.embedding_strategy_in_use()
         key = ("plan", *fingerprints(strategy, embedding, database.place))
-        return self._kept(key, lambda: self._plan(strategy, embedding, database.place))
+        return self._kept.get(key, lambda: self._plan(strategy, embedding, database.place))
 
     @property
     def parse_limits(self) -> ParseLimits:
@@ -73,7 +84,7 @@ class Assembly:
         strategy = database.embedding_strategy_in_use()
         values = self._embedder_options(strategy)
         key = ("embedder", strategy.type, _frozen(values))
-        return self._kept(key, lambda: self._build_embedder(strategy, values))
+        return self._kept.get(key, lambda: self._build_embedder(strategy, values))
 
     def raw_store(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
         """The store as it is, chunks that are not live included: for those who write."""
@@ -90,12 +101,11 @@ class Assembly:
         """
         values = _frozen(choose_options(stores, database.type, database.config).values)
         place = (namespace, project, database.name, database.metric)
-        with self._lock:
-            for key, part in reversed(self._parts.items()):
-                match key:
-                    case ("store", StoreIdentity() as at, database.type, str() as options):
-                        if (at.namespace, at.project, at.database, at.metric) == place and options == values:
-                            return cast("Store", part)
+        for key, part in reversed(self._kept.of_kind("store")):
+            match key:
+                case ("store", StoreIdentity() as at, database.type, str() as options):
+                    if (at.namespace, at.project, at.database, at.metric) == place and options == values:
+                        return cast("Store", part)
         identity = StoreIdentity(namespace, project, database.name, "unknown", 1, database.metric)
         return self._store(database, identity)
 
@@ -109,17 +119,50 @@ class Assembly:
         name, type_name, options = self._strategy(database, name)
         values = self._chosen(retrievers, type_name, options)
         store = self.store(config.namespace, config.name, database)
-        key = ("retriever", store.identity, database.type, _frozen(database.config), type_name, _frozen(values))
+        key: tuple[Hashable, ...] = (
+            "retriever", store.identity, database.type, _frozen(database.config), type_name, _frozen(values)
+        )  # fmt: skip
+        needs: dict[str, Any] = {"store": store}
+        if getattr(retrievers.load(type_name), "asks_models", False):
+            needs["models"] = self.models(config)
+            key = (*key, _frozen(config.runtime.model_dump(mode="json")))
         # Kept, because some hold threads, and threads hold connections to the ledger.
-        return name, self._kept(
-            key, lambda: retrievers.build(type_name, values, embedder=self.embedder(database), store=store)
+        return name, self._kept.get(
+            key, lambda: retrievers.build(type_name, values, embedder=self.embedder(database), **needs)
         )
+
+    def models(self, config: ProjectConfig) -> ProjectModels:
+        """The models of the project for those who ask them from a thread: strategies that rerank or split."""
+        return ProjectModels(config, self._settings, lambda model: self._build_llm(model, self._llm_options(model)))
 
     def llm(self, model: ModelConfig) -> LLM:
         """A client of the model's server; one per configuration."""
-        raw = {**model.model_dump(exclude_none=True), **self._provider_defaults(model)}
-        values = self._chosen(llms, model.provider, raw)
-        return self._kept(("llm", model.provider, _frozen(values)), lambda: self._build_llm(model, values))
+        values = self._llm_options(model)
+        return self._kept.get(("llm", model.provider, _frozen(values)), lambda: self._build_llm(model, values))
+
+    def _llm_options(self, model: ModelConfig) -> dict[str, Any]:
+        timeouts = {
+            "timeout_s": self._settings.llm_timeout_s,
+            "connect_timeout_s": self._settings.llm_connect_timeout_s,
+        }
+        raw = {**model.model_dump(exclude_none=True), **provider_defaults(model, self._settings), **timeouts}
+        return self._chosen(llms, model.provider, raw)
+
+    def tool_source(self, server: McpServer) -> ToolSource:
+        """A client of an MCP server; one per configuration.
+
+        Raises:
+            BadRequestError: the server would have to be started here, and the operator does not allow that.
+        """
+        if server.transport == "stdio" and not self._settings.starts_mcp_servers:
+            raise BadRequestError(
+                f"MCP server '{server.name}' is a program to be started here (stdio), which this server does not allow "
+                "to projects; the operator can set LF_MCP_STDIO=true"
+            )
+        given = server.model_dump(include=set(McpServer.model_fields), exclude_none=True)
+        values = self._chosen(tool_sources, server.transport, given)
+        values["timeout_s"] = self._settings.mcp_timeout_s
+        return self._kept.get(("tools", server.transport, _frozen(values)), lambda: self._build_source(server, values))
 
     def warm_up(self) -> None:
         """Load the model that most projects use; every embedder of the process that names it shares it.
@@ -133,31 +176,23 @@ class Assembly:
             )
             embedders.build(strategy.type, self._embedder_options(strategy)).embed_query("warm up")
 
+    def open_circuits(self) -> list[str]:
+        """Servers that failed repeatedly and are not asked for a while, as this process saw them."""
+        inner = [getattr(part, "inner", None) for _, part in self._kept.of_kind("embedder")]
+        return sorted({name for each in inner if (name := open_circuit(each)) is not None})
+
+    def forget_project(self, namespace: str, project: str) -> None:
+        """Let go of what belongs to a project that was deleted."""
+
+        def is_its(key: tuple[Hashable, ...]) -> bool:
+            at = key[1] if len(key) > 1 else None
+            return isinstance(at, StoreIdentity) and (at.namespace, at.project) == (namespace, project)
+
+        self._kept.forget(is_its)
+
     async def aclose(self) -> None:
         """Release clients, models and connections."""
-        with self._lock:
-            parts, self._parts = list(self._parts.values()), {}
-        for part in parts:
-            if hasattr(part, "aclose"):
-                await part.aclose()
-            elif hasattr(part, "close"):
-                part.close()
-
-    def _kept(self, key: Hashable, build: Callable[[], Part]) -> Part:
-        """One caller builds; who wants another part meanwhile does not wait for it: a model may take minutes."""
-        with self._lock:
-            if key in self._parts:
-                return cast("Part", self._parts[key])
-            building = self._building.setdefault(key, threading.Lock())
-        with building:
-            with self._lock:
-                if key in self._parts:
-                    return cast("Part", self._parts[key])
-            part = build()
-            with self._lock:
-                self._parts[key] = part
-                self._building.pop(key, None)
-            return part
+        await self._kept.aclose()
 
     def _chosen(self, registry: Registry[Any], name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
         return choose_options(registry, name, raw, env_allowed=self._settings.project_variables).values
@@ -173,6 +208,10 @@ class Assembly:
     def _build_llm(self, model: ModelConfig, values: dict[str, Any]) -> LLM:
         self._check_addresses({"base_url": model.base_url}, values)
         return llms.build(model.provider, values)
+
+    def _build_source(self, server: McpServer, values: dict[str, Any]) -> ToolSource:
+        self._check_addresses({"base_url": server.base_url}, values)
+        return tool_sources.build(server.transport, values)
 
     def _check_addresses(self, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """What the project itself says; the defaults of the process are the operator's choice."""
@@ -200,7 +239,7 @@ class Assembly:
     def _store(self, database: DatabaseConfig, identity: StoreIdentity) -> Store:
         values = self._chosen(stores, database.type, database.config)
         key = ("store", identity, database.type, _frozen(values))
-        return self._kept(key, lambda: self._build_store(database.type, values, identity))
+        return self._kept.get(key, lambda: self._build_store(database.type, values, identity))
 
     def _build_store(self, type_name: str, values: dict[str, Any], identity: StoreIdentity) -> Store:
         if type_name == "ChromaStore" and self._settings.chroma_url is None:
@@ -219,21 +258,6 @@ class Assembly:
                 raise
             return name, name, {}
         return found.name, found.type, found.config
-
-    def _provider_defaults(self, model: ModelConfig) -> dict[str, Any]:
-        settings = self._settings
-        defaults = {
-            "ollama": {"base_url": settings.ollama_host, "model": settings.ollama_model},
-            "universal": {"base_url": settings.universal_url},
-            "lemonade": {"base_url": settings.lemonade_url},
-        }
-        given = model.model_dump(exclude_none=True)
-        missing = {key: value for key, value in defaults.get(model.provider, {}).items() if not given.get(key)}
-        return {
-            **missing,
-            "timeout_s": settings.llm_timeout_s,
-            "connect_timeout_s": settings.llm_connect_timeout_s,
-        }
 
 
 def _frozen(values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from config.project import ProjectConfig
 from config.reading import parse_config, read_bounded
 from rag.errors import ConfigError
 
-CACHED_PROJECTS = 1024
+CACHED_PROJECTS = 4096
 
 Stamp = tuple[str, int, int, int]
 """Path, mtime in ns, size and inode: a file that changed has another one."""

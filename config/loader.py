@@ -1,6 +1,7 @@
 """Finds, reads, checks and writes the llamafarm.yaml of every project."""
 
 import copy
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from rag.errors import BadRequestError, ConfigError, ConflictError, NotFoundErro
 RESERVED_NAMESPACE = "llamafarm"
 TEMPLATES_DIR = Path(__file__).parent / "templates"
 LOCK_TIMEOUT_S = 30.0
+
+_ENTITY_TAG = re.compile(r'(?P<weak>W/)?"(?P<tag>[^"]*)"')
 
 __all__ = ["LoadedProject", "ProjectStore", "template_names"]
 
@@ -85,19 +88,27 @@ class ProjectStore:
             NotFoundError: no such template.
             ConflictError: the project exists.
         """
-        paths = self.paths(namespace, name)
-        if namespace == RESERVED_NAMESPACE:
-            error = BadRequestError(f"Namespace {RESERVED_NAMESPACE} is reserved")
-            error.code = "ReservedNamespace"
-            raise error
+        self.paths(namespace, name)
+        refuse_reserved(namespace)
         source = _template(template or self._settings.config_template)
         content = source.read_bytes()
-        raw = parse_config(content, source.name)
+        return self.create_with(namespace, name, parse_config(content, source.name), content)
+
+    def create_with(self, namespace: str, name: str, config: dict[str, Any], content: bytes) -> LoadedProject:
+        """Start a project with `config`, in the order and with the comments of the file `content`.
+
+        Raises:
+            BadRequestError: a name is not accepted.
+            ConfigError: `config` breaks a rule; nothing is written.
+            ConflictError: the project exists.
+        """
+        paths = self.paths(namespace, name)
+        config = without_file_lists({**config, "name": name, "namespace": namespace})
+        ProjectConfig.parse(config, file_name=CONFIG_FILE_NAMES[0])
         with self._locked(paths):
             if paths.is_linked or paths.existing_config_file is not None:
                 raise ConflictError(f"Project {namespace}/{name} already exists")
             paths.root.mkdir(parents=True, exist_ok=True)
-            config = {**raw, "name": name, "namespace": namespace}
             write_atomically(paths.config_file, render(config, content, CONFIG_FILE_NAMES[0]))
         return self.get(namespace, name)
 
@@ -110,7 +121,7 @@ class ProjectStore:
         keeps its stored value.
 
         Args:
-            if_match: an etag the client has seen; None or `*` replaces whatever is there.
+            if_match: the header of this name; None replaces whatever is there.
 
         Raises:
             NotFoundError: there is no such project.
@@ -193,6 +204,14 @@ class ProjectStore:
             lock.release()
 
 
+def refuse_reserved(namespace: str) -> None:
+    """Raises BadRequestError for the namespace of the built-in project, in which nobody else makes one."""
+    if namespace == RESERVED_NAMESPACE:
+        error = BadRequestError(f"Namespace {RESERVED_NAMESPACE} is reserved")
+        error.code = "ReservedNamespace"
+        raise error
+
+
 def _visible_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
@@ -220,9 +239,10 @@ def _not_found(paths: ProjectPaths) -> NotFoundError:
 
 
 def _check_etag(stored: LoadedProject | None, if_match: str | None) -> None:
-    if if_match is None or if_match.strip() == "*":
+    """As RFC 9110 says (13.1.1): `*` is any stored file, and a weak tag promises too little to match."""
+    if if_match is None or (if_match.strip() == "*" and stored is not None):
         return
-    accepted = {part.strip().removeprefix("W/").strip('"') for part in if_match.split(",")}
+    accepted = {match["tag"] for match in _ENTITY_TAG.finditer(if_match) if not match["weak"]}
     if stored is None or stored.etag not in accepted:
         error = ConflictError("the project was changed by someone else since you read it; read it again, then change")
         error.code = "PreconditionFailed"

@@ -46,6 +46,8 @@ def configure_logging(*, level: str = "INFO", as_json: bool | None = None, strea
     root.setLevel(number)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    # It writes a stack trace for each server that is away; the sources of tools say the same in a sentence.
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
 
 
 def redact(value: Any) -> Any:

@@ -19,6 +19,9 @@ from rag.pipelines.ingest import ExtractRoute, ParseRoute
 PIPELINE_VERSION: Final = 1
 """Part of every generation: raised when the same options begin to give other chunks."""
 
+FORCED: Final = "-r"
+"""Between a generation and the mark of the task that was to write it although nothing had changed."""
+
 _CHUNK_KEYS: Final = frozenset({"chunk_size", "chunk_overlap", "chunk_strategy"})
 _DEFAULT_CHUNKER: Final = {
     "PDFParser": "paragraphs",
@@ -60,6 +63,16 @@ class ProcessingPlan:
 def generation_name(file_hash: str, fingerprint: str) -> str:
     """Names the chunks of one file under the options behind `fingerprint`: equal inputs give equal names."""
     return hashlib.sha256(f"{file_hash}:{fingerprint}".encode()).hexdigest()[:20]
+
+
+def forced(generation: str, mark: str) -> str:
+    """A name of its own for the same chunks, written anew beside those that answer until the switch."""
+    return f"{generation}{FORCED}{mark}"
+
+
+def same_chunks(generation: str | None, other: str | None) -> bool:
+    """Whether two generations come of the same file and options, forced or not."""
+    return (generation or "").partition(FORCED)[0] == (other or "").partition(FORCED)[0]
 
 
 def fingerprints(strategy: DataProcessingStrategy, embedding: EmbeddingStrategy, place: str = "") -> tuple[str, str]:
@@ -140,6 +153,11 @@ def _chunking(entry: ParserEntry, warnings: list[str]) -> tuple[str, dict[str, A
         wanted = default
     known = option_names(chunkers, wanted)
     return wanted, {key: value for key, value in entry.config.items() if key in known & _CHUNK_KEYS}
+
+
+def check_chunking(entry: ParserEntry) -> None:
+    """Raises InvalidInputError when the options that say how to cut do not go together."""
+    chunkers.options(*_chunking(entry, []))
 
 
 def _extract_route(

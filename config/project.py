@@ -53,13 +53,13 @@ class DatasetConfig(Section):
 class McpServer(Section):
     """A server of tools that models may call."""
 
-    name: str = Field(min_length=1)
-    transport: Literal["stdio", "http", "sse"]
+    name: str = Field(min_length=1, description="What models name it by.")
+    transport: Literal["stdio", "http", "sse"] = Field(description="How it is reached.")
     command: str | None = Field(None, description="For stdio.")
-    args: list[str] = Field(default_factory=list)
-    env: dict[str, str] = Field(default_factory=dict, repr=False)
+    args: list[str] = Field(default_factory=list, description="Of the command.")
+    env: dict[str, str] = Field(default_factory=dict, repr=False, description="Variables of the command.")
     base_url: str | None = Field(None, description="For http and sse.")
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False, description="Sent with each request.")
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:
@@ -70,7 +70,17 @@ class McpServer(Section):
 
 
 class McpConfig(Section):
+    """Servers of tools, by the Model Context Protocol."""
+
     servers: list[McpServer] = Field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        return [
+            f"mcp.servers[{index}].{key}: has no effect with transport {server.transport}"
+            for index, server in enumerate(self.servers)
+            for key in (("base_url", "headers") if server.transport == "stdio" else ("command", "args", "env"))
+            if getattr(server, key)
+        ]
 
 
 class ProjectConfig(Section):
@@ -78,9 +88,9 @@ class ProjectConfig(Section):
 
     without_effect: ClassVar[dict[str, str]] = {"voice": "kept without effect: speech is not part of this server"}
 
-    version: Literal["v1"]
-    name: str = Field(min_length=1)
-    namespace: str = Field(min_length=1)
+    version: Literal["v1"] = Field(description="Of the format; there is one.")
+    name: str = Field(min_length=1, description="The project's; that of its folder counts.")
+    namespace: str = Field(min_length=1, description="The one above; that of the folder above counts.")
     runtime: RuntimeConfig
     prompts: list[PromptSet] = Field(default_factory=list)
     rag: RagConfig | None = None
@@ -173,12 +183,29 @@ class ProjectConfig(Section):
         chosen = [sets[name] for name in model.prompts] if model.prompts else self.prompts
         return [message for entry in chosen for message in entry.as_messages()]
 
+    def mcp_servers_for(self, model: ModelConfig) -> list[McpServer]:
+        """The servers that the model names; every one when it does not say, none for an empty list."""
+        servers = [] if self.mcp is None else self.mcp.servers
+        return servers if model.mcp_servers is None else [each for each in servers if each.name in model.mcp_servers]
+
     def warnings(self) -> list[str]:
         """Sentences on what is ignored, unknown or points nowhere; nothing here stops the project from working."""
-        found = [*unknown_keys(self), *self.runtime.notes()]
+        found = [*unknown_keys(self), *self.runtime.notes(), *self._mcp_notes()]
         if self.rag is not None:
             found += self.rag.notes()
         return found + [note for index, entry in enumerate(self.datasets) for note in self._dataset_notes(index, entry)]
+
+    def _mcp_notes(self) -> list[str]:
+        servers = [] if self.mcp is None else self.mcp.servers
+        names = [server.name for server in servers]
+        found = [] if self.mcp is None else self.mcp.notes()
+        found += _repeated("mcp.servers", names)
+        return found + [
+            f"runtime.models: model '{model.name}' names the MCP server '{name}', which is not under mcp.servers"
+            for model in self.runtime.models
+            for name in model.mcp_servers or ()
+            if name not in names
+        ]
 
     def _dataset_notes(self, index: int, entry: DatasetConfig) -> list[str]:
         path, found = f"datasets[{index}]", []

@@ -11,13 +11,17 @@ FLAT_SET_NAME = "default"
 
 
 class PromptMessage(Section):
+    """A message that stands before the conversation."""
+
     role: str = Field(description="system, user, assistant or tool.")
-    content: str
+    content: str = Field(description="Its text.")
     tool_call_id: str | None = Field(None, description="For role `tool`.")
 
 
 class PromptSet(Section):
-    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+    """A named set of messages; models choose among the sets by name."""
+
+    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] = Field(description="Small letters, digits and `_`.")
     messages: list[PromptMessage] = Field(default_factory=list)
 
     def as_messages(self) -> list[dict[str, str]]:

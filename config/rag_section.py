@@ -18,28 +18,28 @@ class EmbeddingStrategy(Section):
 
     without_effect: ClassVar[dict[str, str]] = {"condition": _NEVER_EVALUATED}
 
-    name: str
+    name: str = Field(description="What default_embedding_strategy may name.")
     type: str = Field(description="Name of an embedder.")
-    config: Options = Field(default_factory=dict)
-    condition: str | None = None
-    priority: int = 0
+    config: Options = Field(default_factory=dict, description="Its options.")
+    condition: str | None = Field(None, description="Kept, never evaluated.")
+    priority: int = Field(0, description="Kept, never evaluated.")
 
 
 class RetrievalStrategy(Section):
     """How a database is searched."""
 
-    name: str
+    name: str = Field(description="What queries and default_retrieval_strategy may name.")
     type: str = Field(description="Name of a retriever.")
-    config: Options = Field(default_factory=dict)
+    config: Options = Field(default_factory=dict, description="Its options.")
     default: bool = Field(False, description="Used when the database names no default_retrieval_strategy.")
 
 
 class DatabaseConfig(Section):
     """A named set of vectors and the ways in and out of it."""
 
-    name: Identifier
+    name: Identifier = Field(description="Small letters, digits and `_`; at most 50.")
     type: str = Field(description="Name of a store.")
-    config: Options = Field(default_factory=dict)
+    config: Options = Field(default_factory=dict, description="Its options.")
     embedding_strategies: list[EmbeddingStrategy] = Field(default_factory=list)
     retrieval_strategies: list[RetrievalStrategy] = Field(default_factory=list)
     default_embedding_strategy: str | None = Field(None, description="Default: the first one.")
@@ -106,11 +106,11 @@ class ParserEntry(Section):
 
     type: str = Field(description="Name of a parser.", min_length=1)
     name: str | None = Field(None, description="Under `components`: what strategies refer to.")
-    config: Options = Field(default_factory=dict)
+    config: Options = Field(default_factory=dict, description="Its options.")
     file_include_patterns: list[str] | None = Field(None, description="Globs on the file's name; absent: every file.")
     file_extensions: list[str] | None = Field(None, description="Used when there are no patterns: ['.md', …].")
     mime_types: list[str] | None = Field(None, description="Kept, never evaluated.")
-    priority: int = Field(50, ge=0, le=1000)
+    priority: int = Field(50, ge=0, le=1000, description="Lower numbers come first; 0 to 1000.")
     fallback_parser: str | None = Field(None, description="Kept, never evaluated.")
 
 
@@ -120,9 +120,9 @@ class ExtractorEntry(Section):
     without_effect: ClassVar[dict[str, str]] = dict.fromkeys(("required_for", "condition"), _NEVER_EVALUATED)
 
     type: str = Field(description="Name of an extractor.", min_length=1)
-    config: Options = Field(default_factory=dict)
-    file_include_patterns: list[str] | None = None
-    priority: int = Field(50, ge=0, le=1000)
+    config: Options = Field(default_factory=dict, description="Its options.")
+    file_include_patterns: list[str] | None = Field(None, description="Globs on the file's name; absent: every file.")
+    priority: int = Field(50, ge=0, le=1000, description="Lower numbers come first; 0 to 1000.")
     required_for: list[Any] | None = Field(None, description="Kept, never evaluated.")
     condition: str | None = Field(None, description="Kept, never evaluated.")
 
@@ -139,8 +139,8 @@ class DataProcessingStrategy(Section):
         "directory_config": "ignored: files are chosen by what is uploaded and by file_include_patterns",
     }
 
-    name: Identifier
-    description: str | None = Field(None, max_length=500)
+    name: Identifier = Field(description="Small letters, digits and `_`; at most 50.")
+    description: str | None = Field(None, max_length=500, description="For people; at most 500 characters.")
     parsers: list[ParserEntry] = Field(min_length=1)
     extractors: list[ExtractorEntry] = Field(default_factory=list)
 
@@ -154,13 +154,17 @@ class DataProcessingStrategy(Section):
 
 
 class ComponentDefaults(Section):
-    embedding_strategy: str | None = None
-    retrieval_strategy: str | None = None
-    parser: str | None = None
+    """Names of the parts for databases and strategies that give none."""
+
+    embedding_strategy: str | None = Field(None, description="For databases without one.")
+    retrieval_strategy: str | None = Field(None, description="For databases without one.")
+    parser: str | None = Field(None, description="For processing strategies without one.")
 
 
 class NamedParser(ParserEntry):
-    name: Identifier
+    """A parser that strategies refer to by name."""
+
+    name: Identifier = Field(description="Small letters, digits and `_`; at most 50.")
 
 
 class Components(Section):
@@ -173,6 +177,8 @@ class Components(Section):
 
 
 class RagConfig(Section):
+    """Where chunks are kept and found, and how files become chunks."""
+
     default_database: str | None = Field(None, description="Default: the first database.")
     databases: list[DatabaseConfig] = Field(default_factory=list)
     data_processing_strategies: list[DataProcessingStrategy] = Field(default_factory=list)

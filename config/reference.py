@@ -14,6 +14,8 @@ from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from config.project import ProjectConfig
+from config.section import Section
 from config.settings import Settings
 from rag.registry import Registry
 
@@ -88,12 +90,23 @@ ROLES = (
         "A provider answers chats. Its name is the `provider` of a model under `runtime.models`; "
         "`timeout_s` and `connect_timeout_s` come from the settings of the server.",
     ),
+    Role(
+        "MCP transports",
+        "rag.tools",
+        "tool_sources",
+        "An MCP server offers tools that Paddock runs for a model. Its transport is the `transport` of an entry under "
+        "`mcp.servers`; `timeout_s` comes from the settings of the server, and `connect_timeout_s` stands.",
+    ),
 )
 
 
 def write(folder: Path = DOCS_DIR) -> list[Path]:
     """Write the generated pages; returns their paths."""
-    pages = {"settings.md": render_settings(), "components.md": render_components()}
+    pages = {
+        "settings.md": render_settings(),
+        "components.md": render_components(),
+        "reference-yaml.md": render_yaml_keys(),
+    }
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in pages]
@@ -196,6 +209,81 @@ def _spellings(name: str, field: FieldInfo) -> str:
     alias = field.validation_alias
     names = [each for each in alias.choices if isinstance(each, str)] if isinstance(alias, AliasChoices) else [name]
     return " or ".join(f"`{each}`" for each in names)
+
+
+# -- llamafarm.yaml -----------------------------------------------------------------------------------------
+
+_KEY_FIELDS = ("key", "takes", "default", "what it does")
+
+
+def render_yaml_keys() -> str:
+    """The page of every key of llamafarm.yaml."""
+    lines = [
+        GENERATED,
+        "# Keys of llamafarm.yaml",
+        "",
+        "One table per place in the file; `[]` stands for an entry of a list. Keys that are not listed here are",
+        "kept, reported as warnings with the project, and change nothing. [Configuration](configuration.md) explains",
+        "the file by example, and [components](components.md) lists what `type` may name and what goes under `config`.",
+        "`llamafarm.yaml.example` shows every key in use; editors find the same as a JSON schema at",
+        "`/v1/schema/llamafarm.json` of the running server.",
+        "",
+    ]
+    told: dict[type[Section], str] = {}
+    for path, model in _places(ProjectConfig, ""):
+        if model in told:
+            lines += [f"## `{path}`", "", f"As `{told[model]}`.", ""]
+            continue
+        told[model] = path
+        rows = [
+            (f"`{field.alias or name}`", _accepts_key(field.annotation), _default(field), _says_key(model, name, field))
+            for name, field in model.model_fields.items()
+        ]
+        lines += [f"## {f'`{path}`' if path else 'Top level'}", "", *_purpose_of(model)]
+        lines += [*_table(_KEY_FIELDS, rows), *_kept_keys(model), ""]
+    return "\n".join(lines)
+
+
+def _places(model: type[Section], path: str) -> list[tuple[str, type[Section]]]:
+    """(path in the file, model) of the model and of all below it, in the order of the file."""
+    found = [(path, model)]
+    for name, field in model.model_fields.items():
+        key = f"{path}.{field.alias or name}" if path else field.alias or name
+        for inner in _sections(field.annotation):
+            found += _places(inner, key + ("[]" if get_origin(field.annotation) is list else ""))
+    return found
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """The models that a field may hold."""
+    if inspect.isclass(annotation) and issubclass(annotation, Section):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _sections(argument)]
+
+
+def _accepts_key(annotation: Any) -> str:
+    if not _sections(annotation):
+        return _accepts(annotation)
+    return "list, below" if get_origin(annotation) is list else "mapping, below"
+
+
+def _says_key(model: type[Section], name: str, field: FieldInfo) -> str:
+    reason = model.without_effect.get(name, "")
+    purposes = [_purpose_of(inner) for inner in _sections(field.annotation)] if not field.description else []
+    texts = [_says(field), *(line for lines in purposes for line in lines[:1]), reason]
+    sentences = (f"{each[0].upper()}{each[1:].rstrip('.')}." for each in texts if each)
+    return " ".join(dict.fromkeys(sentences))
+
+
+def _purpose_of(model: type[Section]) -> list[str]:
+    text = " ".join((model.__doc__ or "").split("\n\n")[0].split())
+    return [text, ""] if text else []
+
+
+def _kept_keys(model: type[Section]) -> list[str]:
+    """Keys that are no fields, but that are told apart from unknown ones."""
+    others = [(key, reason) for key, reason in model.without_effect.items() if key not in model.model_fields]
+    return ["", *(f"- `{key}`: {reason}." for key, reason in others)] if others else []
 
 
 # -- cells --------------------------------------------------------------------------------------------------

@@ -26,10 +26,10 @@ LEGACY_MODEL_NAME = "default"
 class ToolConfig(Section):
     """A tool a model may call, in the flat form."""
 
-    type: Literal["function"]
-    name: str
-    description: str
-    parameters: dict[str, Any]
+    type: Literal["function"] = Field(description="The one kind there is.")
+    name: str = Field(description="What the model calls it by.")
+    description: str = Field(description="When to call it, for the model.")
+    parameters: dict[str, Any] = Field(description="JSON schema of its arguments.")
 
 
 class ModelConfig(Section):
@@ -41,7 +41,6 @@ class ModelConfig(Section):
         "instructor_mode": "accepted, has no effect",
         "encoder_config": "accepted, has no effect",
         "keep_loaded": "accepted, has no effect: the model's server decides what it keeps",
-        "mcp_servers": "accepted, has no effect: MCP servers are not called",
     }
 
     name: str = Field(min_length=1, description="The id that clients send as `model`.")
@@ -61,10 +60,12 @@ class ModelConfig(Section):
     )
     prompts: list[str] = Field(default_factory=list, description="Prompt sets to use, in order; none: all of them.")
     mcp_servers: list[str] | None = Field(None, description="MCP servers to use; absent: all, empty: none.")
-    tool_call_strategy: Literal["native_api", "prompt_based"] = "native_api"
+    tool_call_strategy: Literal["native_api", "prompt_based"] = Field(
+        "native_api", description="How the model is told of tools; prompt_based suits models without tool calls."
+    )
     tools: list[ToolConfig] = Field(default_factory=list)
-    encoder_config: Options = Field(default_factory=dict)
-    keep_loaded: bool = False
+    encoder_config: Options = Field(default_factory=dict, description="Accepted, has no effect.")
+    keep_loaded: bool = Field(False, description="Whether the model stays in memory.")
     rag_enabled: bool | None = Field(None, description="Whether chat retrieves when the request does not say.")
     target_database: str | None = Field(None, description="Database of chat when the request names none.")
     default: bool = Field(False, description="Used when neither the request nor `default_model` names a model.")

@@ -1,6 +1,7 @@
 """The process: what the environment says. What belongs to one project is in llamafarm.yaml (config/project.py)."""
 
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -49,8 +50,29 @@ class Settings(BaseSettings):
     allowed_hosts: NameList = Field(
         default_factory=list, description="Hosts that LF_BLOCK_PRIVATE_URLS lets pass, with commas between."
     )
+    allowed_host_names: NameList = Field(
+        default_factory=list,
+        description="Names by which clients may call a server on loopback without a key, besides localhost and its "
+        "addresses, with commas between; `*` is any. Others get 421: a web page must not reach it by another name.",
+    )
     config_template: str = Field("default", description="Template of a new project when the request names none.")
     examples_dir: Path | None = Field(None, description="Folder of example projects; default: the bundled `examples/`.")
+    seed_project: bool = Field(
+        True,
+        description="Make the built-in project llamafarm/project_seed at start, which answers questions about Paddock.",
+    )
+
+    designer_dist_path: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("LF_DESIGNER_DIST_PATH", "DESIGNER_DIST_PATH"),
+        description="Folder of a built web app (index.html, assets/), served at `/`. It is told the variables "
+        "`VITE_APP_*`, which are public.",
+    )
+    releases_url: str | None = Field(
+        None,
+        description="Asked for the latest release by GET /v1/system/version-check, at most every 6 hours, in the form "
+        "of GitHub's API: https://api.github.com/repos/OWNER/NAME/releases/latest. Unset: nothing is asked.",
+    )
 
     redis_url: str | None = Field(None, description="Redis of the queue; unset: `lf server start` runs a private one.")
     broker_url: str | None = Field(
@@ -86,6 +108,20 @@ class Settings(BaseSettings):
         2.0, gt=0, description="Seconds to wait for an LLM server to accept a connection."
     )
 
+    mcp_stdio: bool | None = Field(
+        None,
+        description="Whether projects may start the programs that they list as stdio servers under `mcp`. Unset: only "
+        "where nobody else can write a project: on loopback, with LF_API_KEY or without a `*` in LF_CORS_ORIGINS.",
+    )
+    mcp_timeout_s: float = Field(60.0, gt=0, description="Seconds a tool of an MCP server may take.")
+
+    api_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer HTTP, each with its own copy of the embedding models. More than one helps "
+        "where queries keep a core busy.",
+    )
     parse_processes: int = Field(2, ge=1, le=64, description="Worker processes that parse and chunk.")
     embed_threads: int = Field(8, ge=1, le=64, description="Files that one embed worker has in hand at once.")
     embed_device: str = Field(
@@ -121,6 +157,17 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(5.0, gt=0, description="Seconds between two looks for work that was lost.")
 
     history_days: float = Field(30.0, gt=0, description="Days that ended tasks and unused chat sessions are kept.")
+    session_idle_s: float = Field(
+        1800.0, gt=0, description="Seconds without a message after which a chat session is no longer listed as live."
+    )
+    session_wait_s: float = Field(
+        120.0, gt=0, description="Seconds a message waits for the answer before it in the same session (429 after)."
+    )
+    event_log_days: float = Field(30.0, gt=0, description="Days that events of the event log are kept.")
+    event_log_max_events: int = Field(100_000, ge=1, description="Most events that are kept of one project.")
+    event_log_content: bool = Field(
+        False, description="Keeps the messages and the answer of each chat in the event log, for all who may read it."
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", validation_alias=AliasChoices("LF_LOG_LEVEL", "LOG_LEVEL"), description="The least that is logged."
@@ -133,13 +180,23 @@ class Settings(BaseSettings):
         description="Token for model downloads from the Hugging Face hub.",
     )
 
-    @field_validator("api_key", "hf_token", "redis_url", "broker_url", "chroma_url", "database_url", mode="before")
+    @field_validator(
+        "api_key",
+        "hf_token",
+        "redis_url",
+        "broker_url",
+        "chroma_url",
+        "database_url",
+        "designer_dist_path",
+        "releases_url",
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         """Compose files and shells pass on variables that nobody set as empty text."""
         return None if value == "" else value
 
-    @field_validator("env_allowed", "allowed_hosts", mode="before")
+    @field_validator("env_allowed", "allowed_hosts", "allowed_host_names", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -179,6 +236,22 @@ class Settings(BaseSettings):
         if self.env_allowed is None and self.host in LOOPBACK_HOSTS:
             return None
         return frozenset(self.env_allowed or ())
+
+    @cached_property
+    def designer_variables(self) -> dict[str, str]:
+        """What the web app may read of the environment: only the names that its own build would have taken over."""
+        return {name: value for name, value in sorted(os.environ.items()) if name.startswith("VITE_APP_")}
+
+    @cached_property
+    def starts_mcp_servers(self) -> bool:
+        """Whether a project's config may name programs to start.
+
+        A page in the user's browser may write to an open server on loopback, if any origin may call.
+        """
+        if self.mcp_stdio is not None:
+            return self.mcp_stdio
+        is_closed = self.api_key is not None or "*" not in self.cors_origins
+        return self.host in LOOPBACK_HOSTS and is_closed
 
     @cached_property
     def projects_dir(self) -> Path:

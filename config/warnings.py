@@ -25,8 +25,6 @@ _CHUNK_KEYS = frozenset({"chunk_size", "chunk_overlap", "chunk_strategy"})
 def project_warnings(config: ProjectConfig) -> list[str]:
     """One sentence each; nothing here stops the project from working. Builds no component, expands no variable."""
     found = config.warnings()
-    if config.mcp is not None and config.mcp.servers:
-        found.append("mcp: accepted, has no effect: MCP servers are not called")
     if config.rag is not None:
         for index, database in enumerate(config.rag.databases):
             found += _database(database, f"rag.databases[{index}]")

@@ -19,6 +19,7 @@ def dump_document(document: Document) -> bytes:
             "pages": [[page.page, page.start, page.end] for page in document.pages],
             "headings": [[heading.start, heading.level, heading.title] for heading in document.headings],
             "rows": [list(row) for row in document.rows],
+            "row_values": [dict(values) for values in document.row_values],
             "empty_pages": list(document.empty_pages),
             "page_count": document.page_count,
             "metadata": dict(document.metadata),
@@ -36,6 +37,7 @@ def load_document(data: bytes) -> Document:
         pages=tuple(PageSpan(*page) for page in raw["pages"]),
         headings=tuple(Heading(*heading) for heading in raw["headings"]),
         rows=tuple((start, end) for start, end in raw["rows"]),
+        row_values=tuple(raw.get("row_values") or ()),  # not in texts of older versions
         empty_pages=tuple(raw["empty_pages"]),
         page_count=raw["page_count"],
         metadata=raw["metadata"],

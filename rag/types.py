@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 Scalar: TypeAlias = str | int | float | bool
 """What a metadata value may be once it is stored; lists and mappings are flattened before."""
 
+OWN_KEYS = frozenset(
+    {
+        "filename", "source", "file_hash", "document_id", "dataset", "content_type", "size", "parser", "chunk_strategy",
+        "total_chunks", "chunk_id", "chunk_index", "char_start", "char_end", "token_count", "page_number", "page_start",
+        "page_end", "heading_path",
+    }
+)  # fmt: skip
+"""Metadata keys that `rag.pipelines.ingest` sets on every chunk, whatever a document says."""
+
 Vector: TypeAlias = NDArray[np.float32]
 """Shape (dimension,)."""
 
@@ -46,6 +55,7 @@ class Document:
         pages: in order and without overlap; empty for formats that have no pages.
         headings: in order of `start`.
         rows: spans of table rows (start, end) in order; a row carries its column names in its text.
+        row_values: of each row, the cells that chunks carry as metadata; empty, or as long as `rows`.
         empty_pages: 1-based pages that have no text layer (scanned pages).
         metadata: facts of the whole file (title, author, sheet names …), each a scalar.
         warnings: sentences for the person who uploaded the file.
@@ -56,6 +66,7 @@ class Document:
     pages: tuple[PageSpan, ...] = ()
     headings: tuple[Heading, ...] = ()
     rows: tuple[tuple[int, int], ...] = ()
+    row_values: tuple[Mapping[str, Scalar], ...] = ()
     empty_pages: tuple[int, ...] = ()
     page_count: int | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)

@@ -9,17 +9,58 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from config.settings import Settings
+from config.settings import LOOPBACK_HOSTS, Settings
 from server.errors import install_error_handlers
-from server.middleware import ApiKey, BodyGuard, RequestLog
+from server.mcp.endpoint import PATHS as MCP_PATHS
+from server.mcp.endpoint import McpEndpoint
+from server.middleware import ApiKey, BodyGuard, HostGuard, RequestLog
 from server.parts import OpenEngine, open_engine, open_services
-from server.routers import chat, datasets, health, models, projects, rag, tasks
+from server.routers import (
+    chat,
+    databases,
+    datasets,
+    designer,
+    event_logs,
+    examples,
+    health,
+    maintenance,
+    model_cache,
+    models,
+    openai,
+    projects,
+    rag,
+    schema,
+    sessions,
+    system,
+    tasks,
+)
+from server.routers.designer import DesignerPages
+from server.schemas.errors import GUARD_RESPONSES
+from server.services.designer import Designer
 
 log = structlog.get_logger(__name__)
 
 THREADS = 64
 """For synchronous routes: they wait for disks and databases, not for the processor."""
-ROUTERS = (health.router, projects.router, datasets.router, tasks.router, rag.router, chat.router, models.router)
+ROUTERS = (
+    health.router,
+    projects.router,
+    datasets.router,
+    tasks.router,
+    rag.router,
+    databases.router,
+    maintenance.router,
+    chat.router,
+    sessions.router,
+    event_logs.router,
+    models.router,
+    openai.router,
+    model_cache.router,
+    system.router,
+    designer.router,
+    examples.router,
+    schema.router,
+)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -36,19 +77,34 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
         summary="From a folder of files to a cited answer.",
         lifespan=_lifespan(settings, engine),
         redirect_slashes=False,
+        responses=GUARD_RESPONSES,
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.state.mcp = McpEndpoint(app, settings)
+    for path in MCP_PATHS:
+        app.add_route(path, app.state.mcp, include_in_schema=False)
+    app.state.designer = _designer(app, settings)
+    app.router.default = app.state.designer
     install_error_handlers(app)
     _add_middleware(app, settings)
     return app
+
+
+def _designer(app: FastAPI, settings: Settings) -> DesignerPages:
+    """Behind every route, also those that are added later: it answers what none of them does."""
+    found = Designer(settings.designer_dist_path, settings.designer_variables)
+    routes = [route for router in (app.router, *ROUTERS) for route in router.routes]
+    return DesignerPages(found, routes, app.router.default)
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Added innermost first: CORS stands outside of all, so that a browser can read every refusal too."""
     app.add_middleware(BodyGuard, max_body_bytes=settings.max_body_bytes)
     if settings.api_key is not None:
-        app.add_middleware(ApiKey, key=settings.api_key.get_secret_value())
+        app.add_middleware(ApiKey, key=settings.api_key.get_secret_value(), is_page=app.state.designer.is_page)
+    elif settings.host in LOOPBACK_HOSTS:
+        app.add_middleware(HostGuard, names=settings.allowed_host_names)
     app.add_middleware(RequestLog)
     app.add_middleware(
         CORSMiddleware,
@@ -63,7 +119,7 @@ def _lifespan(settings: Settings, engine: OpenEngine) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
-        async with engine(settings) as opened, open_services(opened) as services:
+        async with engine(settings) as opened, open_services(opened) as services, app.state.mcp.run():
             app.state.services = services
             log.info("server.started", data_dir=str(settings.data_dir))
             yield

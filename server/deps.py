@@ -9,13 +9,26 @@ from config.settings import Settings
 from rag.errors import NotFoundError
 from server.parts import Services
 from server.services.chat import ChatService
+from server.services.database_edits import DatabaseEditor
 from server.services.databases import DatabaseService
 from server.services.datasets import DatasetService
+from server.services.documents import DocumentService
+from server.services.embeddings import EmbeddingService
+from server.services.events import EventLogService
+from server.services.examples import ExampleService
 from server.services.health import HealthService
+from server.services.maintenance import MaintenanceService
+from server.services.model_cache import ModelCacheService
+from server.services.openai_models import OpenAIModels
+from server.services.preview import PreviewService
 from server.services.projects import ProjectService
+from server.services.pruning import PruningService
 from server.services.rag import RagService
 from server.services.rag_health import RagHealthService
+from server.services.releases import ReleaseService
+from server.services.sessions import SessionService
 from server.services.tasks import TaskService
+from server.services.transfer import TransferService
 
 
 def get_services(request: Request) -> Services:
@@ -43,12 +56,40 @@ def get_datasets(services: ServicesDep) -> DatasetService:
     return services.datasets
 
 
+def get_examples(services: ServicesDep) -> ExampleService:
+    return services.examples
+
+
 def get_tasks(services: ServicesDep) -> TaskService:
     return services.tasks
 
 
 def get_databases(services: ServicesDep) -> DatabaseService:
     return services.databases
+
+
+def get_database_editor(services: ServicesDep) -> DatabaseEditor:
+    return services.database_editor
+
+
+def get_documents(services: ServicesDep) -> DocumentService:
+    return services.documents
+
+
+def get_previews(services: ServicesDep) -> PreviewService:
+    return services.previews
+
+
+def get_maintenance(services: ServicesDep) -> MaintenanceService:
+    return services.maintenance
+
+
+def get_pruning(services: ServicesDep) -> PruningService:
+    return services.pruning
+
+
+def get_transfers(services: ServicesDep) -> TransferService:
+    return services.transfers
 
 
 def get_rag(services: ServicesDep) -> RagService:
@@ -59,12 +100,36 @@ def get_rag_health(services: ServicesDep) -> RagHealthService:
     return services.rag_health
 
 
+def get_sessions(services: ServicesDep) -> SessionService:
+    return services.sessions
+
+
+def get_event_logs(services: ServicesDep) -> EventLogService:
+    return services.event_logs
+
+
 def get_chat(services: ServicesDep) -> ChatService:
     return services.chat
 
 
 def get_health(services: ServicesDep) -> HealthService:
     return services.health
+
+
+def get_model_cache(services: ServicesDep) -> ModelCacheService:
+    return services.model_cache
+
+
+def get_openai_models(services: ServicesDep) -> OpenAIModels:
+    return services.openai_models
+
+
+def get_embeddings(services: ServicesDep) -> EmbeddingService:
+    return services.embeddings
+
+
+def get_releases(services: ServicesDep) -> ReleaseService:
+    return services.releases
 
 
 def load_project_config(namespace: str, project: str, services: ServicesDep) -> ProjectConfig:
@@ -82,10 +147,23 @@ SettingsDep = Annotated[Settings, Depends(get_settings)]
 RequestIdDep = Annotated[str | None, Depends(get_request_id)]
 ProjectServiceDep = Annotated[ProjectService, Depends(get_projects)]
 DatasetServiceDep = Annotated[DatasetService, Depends(get_datasets)]
+ExampleServiceDep = Annotated[ExampleService, Depends(get_examples)]
 TaskServiceDep = Annotated[TaskService, Depends(get_tasks)]
 DatabaseServiceDep = Annotated[DatabaseService, Depends(get_databases)]
+DatabaseEditorDep = Annotated[DatabaseEditor, Depends(get_database_editor)]
+DocumentServiceDep = Annotated[DocumentService, Depends(get_documents)]
+PreviewServiceDep = Annotated[PreviewService, Depends(get_previews)]
+MaintenanceServiceDep = Annotated[MaintenanceService, Depends(get_maintenance)]
+PruningServiceDep = Annotated[PruningService, Depends(get_pruning)]
+TransferServiceDep = Annotated[TransferService, Depends(get_transfers)]
 RagServiceDep = Annotated[RagService, Depends(get_rag)]
 RagHealthServiceDep = Annotated[RagHealthService, Depends(get_rag_health)]
+SessionServiceDep = Annotated[SessionService, Depends(get_sessions)]
+EventLogServiceDep = Annotated[EventLogService, Depends(get_event_logs)]
 ChatServiceDep = Annotated[ChatService, Depends(get_chat)]
 HealthServiceDep = Annotated[HealthService, Depends(get_health)]
 ProjectConfigDep = Annotated[ProjectConfig, Depends(load_project_config)]
+ModelCacheDep = Annotated[ModelCacheService, Depends(get_model_cache)]
+OpenAIServiceDep = Annotated[OpenAIModels, Depends(get_openai_models)]
+EmbeddingServiceDep = Annotated[EmbeddingService, Depends(get_embeddings)]
+ReleaseServiceDep = Annotated[ReleaseService, Depends(get_releases)]

@@ -52,8 +52,8 @@ STATUS: dict[type[RagError], int] = {
     StorageFullError: 507,
     UpstreamError: 503,
 }
-STATUS_BY_CODE = {"PreconditionFailed": 412}
-"""A conflict that HTTP has an own status for: `If-Match` names another version than the stored one."""
+STATUS_BY_CODE = {"PreconditionFailed": 412, "BadGateway": 502}
+"""Where HTTP has an own status: `If-Match` names an older version; what an upstream gave cannot be used."""
 HTTP_CODES = {400: "BadRequest", 404: "NotFound", 405: "MethodNotAllowed", 413: "LimitExceeded", 422: "ValidationError"}
 
 

@@ -1,13 +1,16 @@
-"""What surrounds every request, outermost first: request id, log line and crash answer; API key; body limits.
+"""What surrounds every request, outermost first: request id, log line and crash answer; API key, or else the name
+that the server is called by; body limits.
 
 Pure ASGI, so that streams pass through untouched.
 """
 
 import hmac
+import ipaddress
+import json
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 import structlog
@@ -24,8 +27,10 @@ from server.errors import crash_response, error_response, status_of, validation_
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-UPLOAD_PATH = re.compile(r"/v1/projects/[^/]+/[^/]+/datasets/[^/]+/data(/bulk)?/?")
+UPLOAD_PATH = re.compile(r"/v1/projects/[^/]+/[^/]+/(datasets/[^/]+/data(/bulk)?/?|rag/import)")
 """The routes that stream their body to disk and enforce `max_upload_bytes` themselves."""
+LONG_DIGITS = re.compile(rb"[0-9]{19}")
+MAX_DIGITS = 20
 CHECKED_ON_THE_LOOP_BYTES = 256_000
 """A larger body is checked in a thread: it takes longer than other requests should wait."""
 
@@ -55,7 +60,7 @@ class RequestLog:
         async def tagged(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])  # some send an enum, which logs as a sentence
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
@@ -74,11 +79,16 @@ class RequestLog:
 
 
 class ApiKey:
-    """Asks for `Authorization: Bearer <key>` everywhere but at the health checks and for CORS preflights."""
+    """Asks for `Authorization: Bearer <key>` everywhere but at the health checks and for CORS preflights.
 
-    def __init__(self, app: ASGIApp, *, key: str) -> None:
+    Args:
+        is_page: whether a request is for a file of the web app, which holds nothing of a project.
+    """
+
+    def __init__(self, app: ASGIApp, *, key: str, is_page: Callable[[Scope], bool] = lambda _: False) -> None:
         self.app = app
         self._key = key.encode()
+        self._is_page = is_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_open(scope) or self._is_right(Headers(scope=scope)):
@@ -90,7 +100,7 @@ class ApiKey:
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
-        return scope["method"] == "OPTIONS" or path == "/health" or path.startswith("/health/")
+        return scope["method"] == "OPTIONS" or path == "/health" or path.startswith("/health/") or self._is_page(scope)
 
     def _is_right(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -99,11 +109,45 @@ class ApiKey:
         return is_equal and scheme.lower() == "bearer"
 
 
+class HostGuard:
+    """Refuses requests that call a server on loopback by a foreign name.
+
+    A web page may have its own name resolve to 127.0.0.1 and then read the answers as its own. The browser tells that
+    name in the Host header, which no script can change.
+
+    Args:
+        names: accepted besides localhost and the addresses of loopback; `*` is any.
+    """
+
+    def __init__(self, app: ASGIApp, *, names: Sequence[str]) -> None:
+        self.app = app
+        self._names = frozenset(name.lower().rstrip(".") for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_known(Headers(scope=scope).get("host", "")):
+            await self.app(scope, receive, send)
+            return
+        message = (
+            "this server is called by a name that is not its own: use 127.0.0.1 or localhost, or add the name to "
+            "LF_ALLOWED_HOST_NAMES, or set LF_API_KEY"
+        )
+        await error_response(421, "MisdirectedRequest", message)(scope, receive, send)
+
+    def _is_known(self, host: str) -> bool:
+        name = _host_name(host)
+        if name in ("", "localhost") or name.endswith(".localhost") or name in self._names or "*" in self._names:
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+
 class BodyGuard:
     """Bounds the body of every request but uploads, and refuses JSON that is not JSON.
 
-    NaN, infinity, lone surrogates, bad UTF-8 and nesting beyond 1,024 levels stop here: behind it every JSON
-    value can be stored and sent back.
+    NaN, infinity, lone surrogates, bad UTF-8, integers beyond 64 bits and nesting beyond 1,024 levels stop here:
+    behind it every JSON value can be stored and sent back.
     """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
@@ -164,6 +208,13 @@ class BodyGuard:
         return f"the request body is larger than {self._max_bytes} bytes (LF_MAX_BODY_BYTES)"
 
 
+def _host_name(host: str) -> str:
+    """Without the port, and without the brackets of an IPv6 address."""
+    host = host.strip().lower()
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.rstrip(".")
+
+
 def _is_upload(scope: Scope) -> bool:
     return scope["method"] == "POST" and UPLOAD_PATH.fullmatch(scope["path"]) is not None
 
@@ -194,7 +245,25 @@ def _json_problem(body: bytes) -> Response | None:
                 }
             ]
         )
+    return _integer_problem(body) if LONG_DIGITS.search(body) else None
+
+
+def _integer_problem(body: bytes) -> Response | None:
+    """Neither databases nor other JSON libraries hold an integer beyond 64 bits."""
+    try:
+        json.loads(body, parse_int=_checked_integer)
+    except RecursionError:
+        return None  # as deep as allowed: whoever reads it next refuses it
+    except ValueError as error:
+        problem = {"type": "int_too_large", "loc": ("body",), "msg": f"JSON decode error: {error}", "input": None}
+        return validation_response([problem])
     return None
+
+
+def _checked_integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS or not -(2**63) <= int(digits) < 2**63:
+        raise ValueError(f"the integer {digits[:30]} is beyond 64 bits")
+    return int(digits)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -3,28 +3,60 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
 import httpx
 from anyio import to_thread
+from huggingface_hub import constants as hub_constants
 
 from config.assemble import Assembly
 from config.loader import ProjectStore
 from config.settings import Settings
+from rag.model_cache import ModelCache
+from rag.model_hub import Hub
 from server.services.chat import ChatService
+from server.services.chat_sessions import SessionTurns
+from server.services.chat_trace import TraceMaker
+from server.services.database_access import DatabaseAccess
+from server.services.database_edits import DatabaseEditor
 from server.services.databases import DatabaseService
 from server.services.datasets import DatasetService
+from server.services.documents import DocumentService
+from server.services.embeddings import EmbeddingService
+from server.services.event_writer import EventWriter
+from server.services.events import EventLogService, ProjectRecords
+from server.services.examples import ExampleService
+from server.services.file_import import FileImport
 from server.services.health import CHECK_TIMEOUT_S, HealthService
+from server.services.hub_models import HubModels
+from server.services.maintenance import REINDEX_WAIT_S, MaintenanceService
+from server.services.model_cache import ModelCacheService
+from server.services.ollama_models import OllamaModels
+from server.services.openai_models import OpenAIModels
+from server.services.preview import PreviewService
 from server.services.projects import ProjectService
+from server.services.pruning import PruningService
 from server.services.rag import RagService, Searcher
 from server.services.rag_health import RagHealthService
+from server.services.releases import ReleaseService
+from server.services.seed import SeedProject, SeedSearcher
+from server.services.sessions import SessionService
 from server.services.tasks import TaskService
+from server.services.transfer import TransferService
 from server.services.warm_up import WarmUp
+from state.contents import DatabaseContents
 from state.database import StateDatabase
+from state.events import EventStore
 from state.generations import GenerationStore
 from state.incoming import sweep_projects
 from state.migrate import migrate
+from state.session_files import SessionFiles
 from state.sessions import SessionStore
+from state.tasks import TaskStore
 from workers.dispatch import Dispatcher
+
+MAX_WARM_UP_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +81,24 @@ class Services:
     datasets: DatasetService
     tasks: TaskService
     databases: DatabaseService
+    database_editor: DatabaseEditor
+    documents: DocumentService
+    previews: PreviewService
+    maintenance: MaintenanceService
+    pruning: PruningService
+    transfers: TransferService
     searcher: Searcher
     rag: RagService
     rag_health: RagHealthService
     chat: ChatService
+    sessions: SessionService
+    event_logs: EventLogService
     health: HealthService
+    model_cache: ModelCacheService
+    openai_models: OpenAIModels
+    embeddings: EmbeddingService
+    releases: ReleaseService
+    examples: ExampleService
 
 
 OpenEngine = Callable[[Settings], AbstractAsyncContextManager[Engine]]
@@ -71,6 +116,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         await to_thread.run_sync(sweep_projects, settings.projects_dir)
         warm_up = WarmUp(assembly.warm_up)
         warm_up.start()
+        if settings.api_processes > 1:
+            # Clients cannot tell the processes apart: one that takes requests is as ready as the others.
+            await to_thread.run_sync(warm_up.wait, MAX_WARM_UP_S)
         yield Engine(
             settings=settings,
             database=database,
@@ -85,24 +133,86 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
 @asynccontextmanager
 async def open_services(engine: Engine) -> AsyncIterator[Services]:
     settings, projects, dispatcher = engine.settings, engine.projects, engine.dispatcher
-    sessions = SessionStore(engine.database)
-    searcher = Searcher(engine.assembly, deadline_s=settings.query_deadline_s)
+    sessions = SessionStore(engine.database, SessionFiles(settings.projects_dir))
+    events = EventStore(engine.database)
+    access = DatabaseAccess(
+        projects,
+        engine.assembly,
+        DatabaseContents(engine.database),
+        TaskStore(engine.database, lease_s=settings.lease_s),
+    )
+    maintenance = MaintenanceService(projects, access, dispatcher, reindex_wait_s=REINDEX_WAIT_S)
+    files = FileImport(projects, engine.generations, dispatcher, max_upload_bytes=settings.max_upload_bytes)
+    seed = SeedProject(projects, files, engine.generations, dispatcher)
+    if settings.seed_project:
+        await to_thread.run_sync(seed.install)
+    searcher = SeedSearcher(seed, engine.assembly, deadline_s=settings.query_deadline_s)
     # The environment's proxies are for the outside; what is checked here stands beside this server.
-    async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_S, trust_env=False) as client:
+    async with (
+        httpx.AsyncClient(timeout=CHECK_TIMEOUT_S, trust_env=False) as client,
+        _event_log(EventWriter(events, lambda *names: projects.paths(*names).exists)) as log,
+    ):
+        cache, model_cache = _model_cache(settings, client)
+        openai_models = OpenAIModels(projects, model_cache)
         yield Services(
             engine=engine,
-            projects=ProjectService(projects, dispatcher, sessions),
+            projects=ProjectService(projects, dispatcher, ProjectRecords(sessions, events)),
             datasets=DatasetService(
                 projects, dispatcher, engine.generations, max_upload_bytes=settings.max_upload_bytes
             ),
             tasks=TaskService(dispatcher),
             databases=DatabaseService(projects),
+            database_editor=DatabaseEditor(projects, access, settings.project_variables),
+            documents=DocumentService(access),
+            previews=PreviewService(projects, settings),
+            maintenance=maintenance,
+            pruning=PruningService(projects, access, maintenance),
+            transfers=TransferService(access, settings),
             searcher=searcher,
             rag=RagService(projects, searcher),
-            rag_health=RagHealthService(projects, engine.assembly),
-            chat=ChatService(sessions, searcher, engine.assembly.llm, load_project=projects.load),
-            health=HealthService(settings, engine.database, projects, dispatcher, client, engine.warm_up),
+            rag_health=RagHealthService(access),
+            chat=ChatService(
+                SessionTurns(sessions, wait_s=settings.session_wait_s),
+                searcher,
+                engine.assembly.llm,
+                load_project=projects.load,
+                tool_source_for=engine.assembly.tool_source,
+                trace_for=TraceMaker(log.submit, has_content=settings.event_log_content),
+            ),
+            sessions=SessionService(sessions, idle_s=settings.session_idle_s),
+            event_logs=EventLogService(events, log),
+            examples=ExampleService(settings, projects, files),
+            health=HealthService(
+                settings,
+                engine.database,
+                projects,
+                dispatcher,
+                client,
+                engine.warm_up,
+                open_circuits=engine.assembly.open_circuits,
+            ),
+            model_cache=model_cache,
+            openai_models=openai_models,
+            embeddings=EmbeddingService(openai_models.project, engine.assembly, cache, warm_model=settings.warm_model),
+            releases=ReleaseService(settings.releases_url, settings.data_dir / "cache", version("paddock")),
         )
+
+
+@asynccontextmanager
+async def _event_log(writer: EventWriter) -> AsyncIterator[EventWriter]:
+    writer.start()
+    try:
+        yield writer
+    finally:
+        await to_thread.run_sync(writer.close)
+
+
+def _model_cache(settings: Settings, client: httpx.AsyncClient) -> tuple[ModelCache, ModelCacheService]:
+    """On the folder and the hub that `huggingface_hub` was told of by the environment (HF_HOME, HF_ENDPOINT)."""
+    cache = ModelCache(Path(hub_constants.HF_HUB_CACHE))
+    token = settings.hf_token.get_secret_value() if settings.hf_token else None
+    hub = HubModels(cache, Hub(endpoint=hub_constants.ENDPOINT, token=token), system_path=settings.data_dir)
+    return cache, ModelCacheService(hub, OllamaModels(settings.ollama_host, client))
 
 
 def _open_state(settings: Settings) -> StateDatabase:

@@ -2,7 +2,9 @@
 
 import mimetypes
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 MAX_NAME_BYTES = 255
 MAX_SUFFIX_BYTES = 32
@@ -21,6 +23,7 @@ class StoredFile:
         resolved_file_name: unique in the dataset; the name of the link under `index/by_name`.
         timestamp: upload time, seconds since the epoch.
         hash: SHA-256 of the bytes, lowercase hex.
+        parser_overrides: options of cutting that came with the file, see `config.overrides`.
     """
 
     original_file_name: str
@@ -29,6 +32,7 @@ class StoredFile:
     size: int
     mime_type: str
     hash: str
+    parser_overrides: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def safe_name(name: str) -> str:

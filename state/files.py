@@ -12,11 +12,12 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
+from typing import Any
 
 import structlog
 from filelock import FileLock, Timeout
@@ -78,17 +79,29 @@ class DatasetFiles:
         mark_in_use(stream)
         return IncomingFile(path, stream, max_bytes, self._take)
 
-    def remove(self, file_hash: str, *, with_bytes: bool) -> StoredFile:
-        """Take a file out of the dataset; its bytes stay on disk unless `with_bytes`."""
+    def set_overrides(self, file_hash: str, overrides: Mapping[str, Mapping[str, Any]]) -> StoredFile:
+        """Keep options of cutting with a file, in place of those that it had."""
+        kept = {pattern: dict(options) for pattern, options in overrides.items() if options} or None
         with self.locked():
             file = self.get(file_hash)
-            (self._paths.index_by_name / file.resolved_file_name).unlink(missing_ok=True)
-            self._paths.meta(file_hash).unlink(missing_ok=True)
-            for text in self._paths.text_dir.glob(f"{file_hash}*"):
-                text.unlink(missing_ok=True)
-            if with_bytes:
-                self._paths.raw(file_hash).unlink(missing_ok=True)
-        return file
+            if file.parser_overrides == kept:
+                return file
+            raw = json.loads(self._paths.meta(file_hash).read_bytes())  # whatever else it holds stays
+            raw.pop("parser_overrides", None)
+            with disk_errors():
+                self._write_meta(file_hash, raw if kept is None else {**raw, "parser_overrides": kept})
+        return replace(file, parser_overrides=kept)
+
+    def remove(self, file_hash: str, *, with_bytes: bool) -> None:
+        """Take a file out of the dataset; its bytes stay on disk unless `with_bytes`. What is gone already may be."""
+        paths = self._paths
+        with contextlib.suppress(NotFoundError), self.locked():
+            file = self.find(file_hash)
+            index = paths.index_by_name
+            doomed = [index / file.resolved_file_name] if file else _links_to(index, file_hash)
+            doomed += [paths.meta(file_hash), *paths.text_dir.glob(f"{file_hash}*")]
+            for path in (*doomed, *([paths.raw(file_hash)] if with_bytes else [])):
+                path.unlink(missing_ok=True)
 
     def remove_all(self) -> None:
         """Remove the dataset's folder; what cannot be removed is logged, as the dataset itself is gone already."""
@@ -162,21 +175,29 @@ class DatasetFiles:
         path.replace(raw)
         try:
             with disk_errors():
-                self._write_meta(file)
+                self._write_meta(file.hash, {key: each for key, each in asdict(file).items() if each is not None})
         except BaseException:
             raw.unlink(missing_ok=True)  # bytes that nothing names would stay for ever
             raise
 
-    def _write_meta(self, file: StoredFile) -> None:
-        draft = self._incoming / f"{file.hash}.{secrets.token_hex(4)}.part"
+    def _write_meta(self, file_hash: str, values: Mapping[str, Any]) -> None:
+        self._incoming.mkdir(exist_ok=True)  # a dataset of an existing data directory has none
+        draft = self._incoming / f"{file_hash}.{secrets.token_hex(4)}.part"
         try:
             with draft.open("x", encoding="utf-8") as stream:
-                json.dump(asdict(file), stream, ensure_ascii=False, indent=2)
+                json.dump(values, stream, ensure_ascii=False, indent=2)
                 stream.flush()
                 os.fsync(stream.fileno())
-            draft.replace(self._paths.meta(file.hash))
+            draft.replace(self._paths.meta(file_hash))
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _links_to(folder: Path, file_hash: str) -> list[Path]:
+    """For a file whose metadata, which names its link, is gone."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.is_symlink() and path.readlink().name == file_hash]
 
 
 def _described(name: str, mime: str | None, file_hash: str, size: int, now: float) -> StoredFile:
@@ -209,9 +230,17 @@ def _read_meta(path: str, file_hash: str, _mtime_ns: int, _size: int) -> StoredF
             size=int(raw.get("size") or 0),
             mime_type=mime_type(name, str(raw.get("mime_type"))),
             hash=file_hash,
+            parser_overrides=_overrides(raw.get("parser_overrides")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _overrides(value: object) -> Mapping[str, Mapping[str, Any]] | None:
+    """None for what was damaged by hand."""
+    if not isinstance(value, dict) or not all(isinstance(options, dict) for options in value.values()):
+        return None
+    return value or None
 
 
 def _finite(value: object) -> float:

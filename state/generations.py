@@ -21,6 +21,13 @@ _LIVE = select(_FILES.dataset, _FILES.file_hash, _FILES.live_generation).where(
     _FILES.database == bindparam("database"),
 )
 
+# Without the ORM, too: a listing asks it for ten thousand files (270 ms as objects).
+_OF_DATASET = select(_FILES.file_hash, _FILES.live_generation, _FILES.database, _FILES.chunk_count).where(
+    _FILES.namespace == bindparam("namespace"),
+    _FILES.project == bindparam("project"),
+    _FILES.dataset == bindparam("dataset"),
+)
+
 LiveCheck = Callable[[set[tuple[str, str]]], set[tuple[str, str]]]
 """Takes (file_key, generation) pairs that a search met and gives back the ones that may be shown."""
 
@@ -52,13 +59,8 @@ class GenerationStore:
 
     def of_dataset(self, namespace: str, project: str, dataset: str) -> dict[str, LiveFile]:
         """File hash → what is live of it; files that were never processed have generation None."""
-        with self._database.read() as session:
-            rows = session.scalars(
-                select(FileRow).where(
-                    FileRow.namespace == namespace, FileRow.project == project, FileRow.dataset == dataset
-                )
-            )
-            return {row.file_hash: LiveFile(row.live_generation, row.database, row.chunk_count) for row in rows}
+        rows = self._database.rows(_OF_DATASET, {"namespace": namespace, "project": project, "dataset": dataset})
+        return {file_hash: LiveFile(*live) for file_hash, *live in rows}
 
     def of_file(self, namespace: str, project: str, dataset: str, file_hash: str) -> LiveFile | None:
         with self._database.read() as session:

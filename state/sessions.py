@@ -3,20 +3,17 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, CursorResult, and_, bindparam, delete, func, insert, select, update
 
 from rag.errors import BadRequestError
 from state.database import StateDatabase
-from state.tables import MessageRow, SessionRow
+from state.session_files import SessionFiles
+from state.tables import MessageRow, SessionLeaseRow, SessionRow
 
-SESSION_IDLE_S = 30 * 60
-"""A session that was not used for this long is no longer counted as live; what was said in it stays readable."""
-SESSION_KEPT_S = 30 * 24 * 3600
-"""A session that was not used for this long is swept. Wide, as a clock that jumps must not delete conversations."""
 MAX_ID_CHARS = 200
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
@@ -62,65 +59,165 @@ _ADD = insert(SessionRow).returning(SessionRow.id)
 _TOUCH = update(SessionRow).where(SessionRow.id == bindparam("row_id")).values(last_used_at=bindparam("now"))
 _ADD_MESSAGES = insert(MessageRow)
 
+_LEASES = SessionLeaseRow.__table__.c
+_LEASED = and_(
+    _LEASES.namespace == bindparam("in_namespace"),
+    _LEASES.project == bindparam("in_project"),
+    _LEASES.session_id == bindparam("in_session"),
+)
+_LEASE = select(_LEASES.owner, _LEASES.until).where(_LEASED)
+_ADD_LEASE = insert(SessionLeaseRow)
+_TAKE_LEASE = update(SessionLeaseRow).where(_LEASED).values(owner=bindparam("new_owner"), until=bindparam("new_until"))
+_MINE = and_(_LEASED, _LEASES.owner == bindparam("my_name"))
+_RENEW_LEASE = update(SessionLeaseRow).where(_MINE).values(until=bindparam("new_until"))
+_DROP_LEASE = delete(SessionLeaseRow).where(_MINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """`last_used_at` and `created_at` are None for one that is known from a file of LlamaFarm only."""
+
+    session_id: str
+    message_count: int
+    created_at: float | None
+    last_used_at: float | None
+
+
+def _leased(key: SessionKey) -> dict[str, str]:
+    return {"in_namespace": key.namespace, "in_project": key.project, "in_session": key.session_id}
+
 
 class SessionStore:
-    """Messages are OpenAI chat messages. A session comes into being with its first message."""
+    """Messages are OpenAI chat messages. A session comes into being with its first message.
 
-    def __init__(self, database: StateDatabase) -> None:
+    One at a time may answer in a session, over all processes: `begin` leases it, `append` or `release` ends that.
+
+    Args:
+        files: where conversations are looked for that are not in SQL.
+    """
+
+    def __init__(self, database: StateDatabase, files: SessionFiles | None = None) -> None:
         self._database = database
+        self._files = files
 
     def history(self, key: SessionKey, *, last_count: int | None = None) -> list[dict[str, Any]]:
         """What was said, oldest first, or the last `last_count` messages; empty for a session that does not exist."""
         with self._database.read() as session:
-            if last_count is None:
-                return list(session.connection().execute(_HISTORY, _values(key)).scalars())
-            values = {**_values(key), "last_count": last_count}
-            return list(session.connection().execute(_LAST, values).scalars())[::-1]
+            return self._said(session.connection(), key, last_count)
 
-    def append(self, key: SessionKey, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Add messages in one transaction: a reader sees all of them or none."""
-        try:
-            self._append(key, messages)
-        except IntegrityError:  # another process has made the session in between; now it is there
-            self._append(key, messages)
+    def of_project(self, namespace: str, project: str) -> list[SessionInfo]:
+        """The sessions of a project, last used first; those that only a file knows come last."""
+        count = select(func.count(MessageRow.id)).where(MessageRow.session_row_id == SessionRow.id)
+        of_project = and_(SessionRow.namespace == namespace, SessionRow.project == project)
+        columns = (SessionRow.session_id, count.scalar_subquery(), SessionRow.created_at, SessionRow.last_used_at)
+        query = select(*columns).where(of_project).order_by(SessionRow.last_used_at.desc(), SessionRow.id.desc())
+        found = [SessionInfo(*row) for row in self._database.rows(query, {})]
+        known = {each.session_id for each in found}
+        others = [key for key in self._keys_of_files(namespace, project) if key.session_id not in known]
+        counts = {key.session_id: len(self._from_file(key)) for key in others}
+        return [*found, *(SessionInfo(name, count, None, None) for name, count in counts.items() if count)]
 
-    def _append(self, key: SessionKey, messages: Sequence[Mapping[str, Any]]) -> None:
+    def begin(
+        self, key: SessionKey, owner: str, *, lease_s: float, last_count: int | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Lease a session and give what was said in it, as `history`; None while somebody else answers in it."""
         now = time.time()
-        with self._database.write() as session:
-            connection = session.connection()
-            row_id = connection.scalar(_FIND, _values(key))
-            if row_id is None:
-                row_id = connection.scalar(_ADD, {**_values(key), "created_at": now, "last_used_at": now})
+        with self._database.locked() as connection:
+            held = connection.execute(_LEASE, _leased(key)).first()
+            if held is None:
+                lease = {**_values(key), "owner": owner, "until": now + lease_s}
+                connection.execute(_ADD_LEASE, lease)
+            elif held.until > now and held.owner != owner:
+                return None
             else:
-                connection.execute(_TOUCH, {"row_id": row_id, "now": now})
-            rows = [{"session_row_id": row_id, "body": dict(message), "created_at": now} for message in messages]
-            if rows:
-                connection.execute(_ADD_MESSAGES, rows)
+                connection.execute(_TAKE_LEASE, {**_leased(key), "new_owner": owner, "new_until": now + lease_s})
+            return self._said(connection, key, last_count)
+
+    def renew(self, key: SessionKey, owner: str, *, lease_s: float) -> None:
+        with self._database.locked() as connection:
+            values = {**_leased(key), "my_name": owner, "new_until": time.time() + lease_s}
+            connection.execute(_RENEW_LEASE, values)
+
+    def release(self, key: SessionKey, owner: str) -> None:
+        with self._database.locked() as connection:
+            connection.execute(_DROP_LEASE, {**_leased(key), "my_name": owner})
+
+    def append(self, key: SessionKey, messages: Sequence[Mapping[str, Any]], *, owner: str | None = None) -> bool:
+        """Add messages in one transaction: a reader sees all of them or none. Ends the lease of `owner`.
+
+        Returns:
+            False, and nothing was added, when `owner` lost its lease: the session was deleted, or others went on.
+        """
+        with self._database.locked() as connection:
+            if (
+                owner is not None
+                and _rowcount(connection.execute(_DROP_LEASE, {**_leased(key), "my_name": owner})) == 0
+            ):
+                return False
+            is_taken_over = self._append(connection, key, messages)
+        if is_taken_over and self._files is not None:
+            self._files.mark_taken_over(key)
+        return True
 
     def delete(self, key: SessionKey) -> bool:
-        """Whether there was anything to delete."""
-        return self._delete(_is(key)) > 0
+        """Whether there was anything to delete. What is being answered in it is not remembered either."""
+        is_deleted = self._delete(_is(key), lease=_leased_by(key.namespace, key.project, key.session_id)) > 0
+        was_in_file = self._files.remove(key) if self._files is not None else False
+        return is_deleted or was_in_file
 
     def delete_all(self, namespace: str, project: str) -> int:
         """Delete every session of a project, live or not, and return how many there were."""
-        return self._delete(and_(SessionRow.namespace == namespace, SessionRow.project == project))
+        of_project = and_(SessionRow.namespace == namespace, SessionRow.project == project)
+        names = {row[0] for row in self._database.rows(select(SessionRow.session_id).where(of_project), {})}
+        count = self._delete(of_project, lease=_leased_by(namespace, project))
+        for key in self._keys_of_files(namespace, project):
+            was_in_file = self._files.remove(key) if self._files is not None else False
+            count += was_in_file and key.session_id not in names
+        return count
 
-    def sweep(self, kept_s: float = SESSION_KEPT_S) -> int:
+    def sweep(self, kept_s: float) -> int:
         """Delete the sessions of all projects that were not used for `kept_s`, and return how many."""
-        return self._delete(SessionRow.last_used_at < time.time() - kept_s)
+        now = time.time()
+        return self._delete(SessionRow.last_used_at < now - kept_s, lease=_LEASES.until < now)
 
-    def live_count(self, idle_s: float = SESSION_IDLE_S) -> int:
-        """How many sessions were used within `idle_s`."""
-        with self._database.read() as session:
-            return len(
-                session.scalars(select(SessionRow.id).where(SessionRow.last_used_at >= time.time() - idle_s)).all()
-            )
+    def _said(self, connection: Connection, key: SessionKey, last_count: int | None) -> list[dict[str, Any]]:
+        if last_count is None:
+            said = list(connection.execute(_HISTORY, _values(key)).scalars())
+        else:
+            said = list(connection.execute(_LAST, {**_values(key), "last_count": last_count}).scalars())[::-1]
+        return said or self._from_file(key)[-(last_count or 0) :]
 
-    def _delete(self, condition: ColumnElement[bool]) -> int:
+    def _from_file(self, key: SessionKey) -> list[dict[str, Any]]:
+        return self._files.read(key) if self._files is not None else []
+
+    def _keys_of_files(self, namespace: str, project: str) -> list[SessionKey]:
+        """Of folders whose name could be a session's."""
+        keys = []
+        for name in self._files.ids(namespace, project) if self._files is not None else ():
+            with suppress(BadRequestError):
+                keys.append(SessionKey(namespace, project, name))
+        return keys
+
+    def _append(self, connection: Connection, key: SessionKey, messages: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a file's messages were taken over: they come before the new ones."""
+        now = time.time()
+        row_id = connection.scalar(_FIND, _values(key))
+        earlier: Sequence[Mapping[str, Any]] = ()
+        if row_id is None:
+            earlier = self._from_file(key)
+            row_id = connection.scalar(_ADD, {**_values(key), "created_at": now, "last_used_at": now})
+        else:
+            connection.execute(_TOUCH, {"row_id": row_id, "now": now})
+        rows = [{"session_row_id": row_id, "body": dict(each), "created_at": now} for each in [*earlier, *messages]]
+        if rows:
+            connection.execute(_ADD_MESSAGES, rows)
+        return bool(earlier)
+
+    def _delete(self, condition: ColumnElement[bool], *, lease: ColumnElement[bool]) -> int:
         """Messages go with their session: the tables cascade."""
-        with self._database.write() as session:
-            result = session.execute(delete(SessionRow).where(condition).execution_options(synchronize_session=False))
-            return result.rowcount if isinstance(result, CursorResult) else 0
+        with self._database.locked() as connection:
+            connection.execute(delete(SessionLeaseRow).where(lease))
+            return _rowcount(connection.execute(delete(SessionRow).where(condition)))
 
 
 def unseen(stored: Sequence[Mapping[str, Any]], incoming: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -156,6 +253,15 @@ def _said(message: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def _call(call: Mapping[str, Any]) -> tuple[str, str]:
     return str(call.get("id")), str((call.get("function") or {}).get("name"))
+
+
+def _leased_by(namespace: str, project: str, session_id: str | None = None) -> ColumnElement[bool]:
+    condition = and_(_LEASES.namespace == namespace, _LEASES.project == project)
+    return condition if session_id is None else and_(condition, _LEASES.session_id == session_id)
+
+
+def _rowcount(result: Any) -> int:
+    return result.rowcount if isinstance(result, CursorResult) else 0
 
 
 def _is(key: SessionKey) -> ColumnElement[bool]:

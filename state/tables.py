@@ -100,6 +100,8 @@ class TaskFileRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    trace: Mapped[list[Any] | None] = mapped_column(JSON)
+    """What the stages did so far, for the event that is written when the file ends; see state/file_trace.py."""
     updated_at: Mapped[float] = mapped_column(Float)
 
 
@@ -127,6 +129,48 @@ class MessageRow(Base):
     session_row_id: Mapped[int] = mapped_column(ForeignKey("chat_session.id", ondelete="CASCADE"))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[float] = mapped_column(Float)
+
+
+class SessionLeaseRow(Base):
+    """Who answers in a session now; one at a time over all processes. A process that died loses it at `until`."""
+
+    __tablename__ = "chat_lease"
+
+    namespace: Mapped[str] = mapped_column(String(100), primary_key=True)
+    project: Mapped[str] = mapped_column(String(100), primary_key=True)
+    session_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(100))
+    until: Mapped[float] = mapped_column(Float)
+
+
+class EventRow(Base):
+    """One event of a project's log, whole: nothing is added to it later."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("namespace", "project", "event_id"),
+        Index("ix_event_project_time", "namespace", "project", "started_at"),
+        Index("ix_event_project_type_time", "namespace", "project", "event_type", "started_at"),
+        Index("ix_event_time", "started_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    namespace: Mapped[str] = mapped_column(String(100))
+    project: Mapped[str] = mapped_column(String(100))
+    event_id: Mapped[str] = mapped_column(String(64))
+    event_type: Mapped[str] = mapped_column(String(32))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    config_hash: Mapped[str | None] = mapped_column(String(32))
+    started_at: Mapped[float] = mapped_column(Float)
+    duration_s: Mapped[float] = mapped_column(Float)
+    first_token_s: Mapped[float | None] = mapped_column(Float)
+    """From the beginning of the event."""
+    error: Mapped[str | None] = mapped_column(Text)
+    """Set when it failed."""
+    model: Mapped[str | None] = mapped_column(String(300))
+    token_count: Mapped[int | None] = mapped_column(Integer)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """`notes`: (name, time, data) in order; `data` and `metadata`: see state/events.py."""
 
 
 class WorkerRow(Base):

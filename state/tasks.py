@@ -6,13 +6,15 @@ so a message that is delivered twice, or a worker that was thought dead, cannot 
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from state.database import StateDatabase
+from state.events import Note
+from state.file_trace import log_end
 from state.tables import FileRow, TaskFileRow, TaskRow
 from state.task_states import FINAL_STATES, RUNNING, WAITING, Stage
 
@@ -30,12 +32,16 @@ OPEN_STATES = (*WAITING.values(), *RUNNING.values())
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file of a task that is about to be made; `unchanged_chunks` is set when nothing has to be done for it."""
+    """A file of a task that is about to be made; `unchanged_chunks` is set when nothing has to be done for it.
+
+    `details` are what the stages are to know of this file alone.
+    """
 
     file_hash: str
     filename: str
     generation: str
     unchanged_chunks: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,10 @@ class ClaimedFile:
     attempts: int
     crashes: int
     details: dict[str, Any]
+    generation: str = ""
     is_cancelled: bool = False
+    trace: list[Note] = field(default_factory=list)
+    """What was done so far, for the event log; see `TaskStore.note`."""
 
 
 class TaskStore:
@@ -140,7 +149,19 @@ class TaskStore:
             _set(row, self._clock(), values)
             return True
 
-    def parsed(self, file_id: int, owner: str, *, chunk_count: int, details: dict[str, Any]) -> bool:
+    def is_wanted(self, file_id: int, owner: str) -> bool:
+        """Whether the lease is still its holder's and the task goes on; changes nothing."""
+        with self._database.read() as session:
+            row = _owned(session, file_id, owner)
+            return row is not None and not _is_cancelled(session, row)
+
+    def note(self, claimed: ClaimedFile, name: str, **data: Any) -> None:
+        """Remember a step for the event log. Written when the stage ends: a stage that is killed has done nothing."""
+        claimed.trace.append((name, self._clock(), data))
+
+    def parsed(
+        self, file_id: int, owner: str, *, chunk_count: int, details: dict[str, Any], trace: Sequence[Note] = ()
+    ) -> bool:
         """End of the parse stage: the file waits to be embedded. False when the lease is lost or the task cancelled;
         in the latter case the file has ended."""
         now = self._clock()
@@ -148,6 +169,7 @@ class TaskStore:
             "state": "parsed",
             "chunk_count": chunk_count,
             "details": details,
+            "trace": list(trace),
             "attempts": 0,
             "crashes": 0,
             "enqueued_at": now,
@@ -176,14 +198,17 @@ class TaskStore:
         values |= {} if details is None else {"details": details}
         return self._put_back(file_id, owner, {**values, "not_before": self._clock() + delay_s})
 
-    def skip(self, file_id: int, owner: str, *, chunk_count: int) -> bool:
-        """The same file with the same options is live already."""
-        counts = {"chunk_count": chunk_count, "skipped_count": chunk_count}
+    def skip(self, file_id: int, owner: str, *, chunk_count: int, generation: str) -> bool:
+        """The same file with the same options is live already, as `generation`."""
+        counts = {"chunk_count": chunk_count, "skipped_count": chunk_count, "generation": generation}
         return self._release(file_id, owner, {"state": "skipped", "reason": "unchanged", **counts})
 
-    def end(self, file_id: int, owner: str, state: str, *, error: str, reason: str) -> bool:
-        """End a file that was not processed: failed or cancelled."""
-        return self._release(file_id, owner, {"state": state, "error": error, "reason": reason, "stored_count": 0})
+    def end(
+        self, file_id: int, owner: str, state: str, *, error: str, reason: str, trace: Sequence[Note] | None = None
+    ) -> bool:
+        """End a file that was not processed: failed or cancelled. Without a `trace`, what the row has counts."""
+        values: dict[str, Any] = {"state": state, "error": error, "reason": reason, "stored_count": 0}
+        return self._release(file_id, owner, values if trace is None else {**values, "trace": list(trace)})
 
     def may_discard(self, claimed: ClaimedFile, owner: str, generation: str) -> bool:
         """`reserve_discard` for a stage that gives up what it has written under `generation`."""
@@ -234,6 +259,7 @@ class TaskStore:
             _set(row, now, {**values, **previous, **_NO_LEASE})
             file.live_generation, file.database = generation, claimed.database
             file.chunk_count, file.updated_at = chunk_count, now
+            log_end(session, row, claimed.trace, now)
             return True
 
     def _release(self, file_id: int, owner: str, values: dict[str, Any]) -> bool:
@@ -242,6 +268,7 @@ class TaskStore:
             if row is None:
                 return False
             _set(row, self._clock(), {**values, **_NO_LEASE})
+            log_end(session, row, _notes(row), self._clock())
             return True
 
     def _put_back(self, file_id: int, owner: str, values: dict[str, Any]) -> bool:
@@ -277,12 +304,22 @@ class TaskStore:
             session.execute(update(TaskRow).where(TaskRow.id == task_id).values(cleaned_at=self._clock()))
 
     def forget_ended(self, kept_s: float) -> int:
-        """Delete the tasks that ended and were cleaned up longer ago than `kept_s`; returns how many."""
+        """Delete the tasks that ended and were cleaned up longer ago than `kept_s`; returns how many.
+
+        The last one of each database stays: its configuration is how the database can be dropped with its project
+        when llamafarm.yaml does not say it any more.
+        """
+        newer = aliased(TaskRow)
+        is_last = ~exists().where(
+            newer.namespace == TaskRow.namespace,
+            newer.project == TaskRow.project,
+            newer.database == TaskRow.database,
+            newer.created_at > TaskRow.created_at,
+        )
         with self._database.write() as session:
             before = self._clock() - kept_s
-            result = session.execute(
-                delete(TaskRow).where(TaskRow.finished_at < before, TaskRow.cleaned_at.is_not(None))
-            )
+            old = select(TaskRow.id).where(TaskRow.finished_at < before, TaskRow.cleaned_at.is_not(None), ~is_last)
+            result = session.execute(delete(TaskRow).where(TaskRow.id.in_(list(session.scalars(old)))))
             return _rowcount(result)
 
     # -- recovery -------------------------------------------------------------------------------------------
@@ -297,6 +334,7 @@ class TaskStore:
             for row in rows:
                 values = _CANCELLED if _is_cancelled(session, row) else _after_crash(row)
                 _set(row, now, {**values, **_NO_LEASE})
+                log_end(session, row, _notes(row), now)
             return len(rows)
 
     def due(self, stage: Stage, *, idle_s: float) -> list[int]:
@@ -381,7 +419,7 @@ def _new_row(task_id: str, position: int, file: NewFile, now: float) -> dict[str
         "chunk_count": file.unchanged_chunks or 0,
         "skipped_count": file.unchanged_chunks or 0,
         "enqueued_at": now,
-        "details": {},
+        "details": file.details,
         "updated_at": now,
     }
 
@@ -459,6 +497,10 @@ def _set(row: TaskFileRow, now: float, values: dict[str, Any]) -> None:
     row.updated_at = now
 
 
+def _notes(row: TaskFileRow) -> list[Note]:
+    return [(name, at, data) for name, at, data in row.trace or ()]
+
+
 def _after_crash(row: TaskFileRow) -> dict[str, Any]:
     crashes = row.crashes + 1
     if row.state == "parsing":
@@ -489,7 +531,9 @@ def _claimed(row: TaskFileRow, task: TaskRow) -> ClaimedFile:
         attempts=row.attempts,
         crashes=row.crashes,
         details=dict(row.details or {}),
+        generation=row.generation or "",
         is_cancelled=task.cancelled_at is not None,
+        trace=_notes(row),
     )
 
 

@@ -1,16 +1,18 @@
 """What the server calls: starting, watching and ending work. Hides Celery, and imports no task."""
 
+import contextlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from config.assemble import Assembly
 from config.layout import ProjectPaths
-from config.processing import fingerprints, generation_name
+from config.overrides import ParserOverrides
 from config.project import ProjectConfig
 from config.rag_section import DatabaseConfig
 from config.settings import Settings
@@ -18,24 +20,19 @@ from rag.errors import NotFoundError, RagError, UpstreamError
 from rag.stores.base import Store
 from state.cancellation import Cancellation, CancellationStore, Reverted
 from state.database import StateDatabase
-from state.generations import GenerationStore, LiveFile
+from state.file_names import StoredFile
+from state.generations import GenerationStore
 from state.tables import TaskRow
-from state.tasks import NewFile, TaskStore
+from state.task_lists import TaskLists, TaskState
+from state.tasks import TaskStore
 from state.workers import WorkerInfo, WorkerRegistry
 from workers.app import create_celery
 from workers.checkpoints import Checkpoints
-from workers.progress import task_body
+from workers.new_files import NewFiles
+from workers.progress import task_body, task_summary
 from workers.queue import TaskQueue
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """An uploaded file, as the server knows it."""
-
-    file_hash: str
-    filename: str
 
 
 class Dispatcher:
@@ -53,6 +50,7 @@ class Dispatcher:
         self._settings = settings
         self._assembly = assembly
         self._tasks = TaskStore(database, lease_s=settings.lease_s, clock=clock)
+        self._lists = TaskLists(database)
         self._cancellations = CancellationStore(database, clock=clock)
         self._generations = GenerationStore(database)
         self._workers = WorkerRegistry(database)
@@ -70,10 +68,17 @@ class Dispatcher:
         config: ProjectConfig,
         files: Sequence[StoredFile],
         request_id: str | None = None,
+        overrides: ParserOverrides | None = None,
+        force: bool = False,
     ) -> str:
         """Make a task for the files of a dataset and queue it; returns the task's id.
 
+        Args:
+            overrides: options of cutting for this task, instead of those that came with the files.
+            force: write chunks and vectors anew also where nothing changed; those that are there answer meanwhile.
+
         Raises:
+            BadRequestError: an override does not go with the dataset's strategy.
             NotFoundError: the dataset's strategy or database is not in the configuration any more.
             UpstreamError: the broker does not answer; no task was made.
         """
@@ -84,11 +89,13 @@ class Dispatcher:
         strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
         self._queue.check()
         self._ensure_rows((namespace, project, dataset), files)
+        task_id = str(uuid.uuid4())
         live = self._generations.of_dataset(namespace, project, dataset)
-        fingerprint, _ = fingerprints(strategy, database.embedding_strategy_in_use(), database.place)
-        new_files = [_new_file(each, fingerprint, database.name, live.get(each.file_hash)) for each in files]
+        stored = _names(ProjectPaths.of(self._settings, namespace, project).dataset(dataset).raw_dir)
+        makers = NewFiles(strategy, database, overrides=overrides, mark=task_id[:8] if force else None)
+        new_files = [makers.make(each, live.get(each.hash), has_bytes=each.hash in stored) for each in files]
         task = TaskRow(
-            id=str(uuid.uuid4()),
+            id=task_id,
             namespace=namespace,
             project=project,
             dataset=dataset,
@@ -107,13 +114,13 @@ class Dispatcher:
         Who removes one takes its metadata first and forgets its row then. Metadata that is there after our row
         therefore means that whoever removes the file now forgets our row as well.
         """
-        self._generations.ensure(*place, {each.file_hash: each.filename for each in files})
+        self._generations.ensure(*place, {each.hash: each.original_file_name for each in files})
         namespace, project, dataset = place
         folder = ProjectPaths.of(self._settings, namespace, project).dataset(dataset).meta_dir
         present = {path.stem for path in folder.glob("*.json")}
         for each in files:
-            if each.file_hash not in present:
-                self._generations.forget(*place, each.file_hash)
+            if each.hash not in present:
+                self._generations.forget(*place, each.hash)
 
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         """The body of `GET …/tasks/{task_id}`."""
@@ -122,12 +129,31 @@ class Dispatcher:
             raise NotFoundError(f"Task {task_id} not found")
         return task_body(*found)
 
+    def task_stamp(self, namespace: str, project: str, task_id: str) -> tuple[Any, ...]:
+        """Differs whenever `task_status` does, and costs less; raises NotFoundError as that does."""
+        stamp = self._lists.stamp(namespace, project, task_id)
+        if stamp is None:
+            raise NotFoundError(f"Task {task_id} not found")
+        return stamp
+
+    def task_list(
+        self, namespace: str, project: str, *, states: Sequence[TaskState], limit: int, offset: int
+    ) -> dict[str, Any]:
+        """The body of `GET …/tasks`, newest first."""
+        total, page = self._lists.page(namespace, project, states=states, limit=limit, offset=offset)
+        return {"total": total, "tasks": [task_summary(*each) for each in page], "limit": limit, "offset": offset}
+
+    def failed_files(self, namespace: str, project: str, dataset: str) -> set[str]:
+        """Hashes of the files that failed when they were processed last."""
+        return self._lists.failed_files(namespace, project, dataset)
+
     def cancel(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         """Cancel a task and take back what it wrote; the body of `DELETE …/tasks/{task_id}`."""
         cancelled = self._cancellations.cancel(namespace, project, task_id)
         if cancelled is None:
             raise NotFoundError(
-                "Task not found or not a group task. Only group tasks (dataset processing) can be cancelled."
+                "Task not found or not a group task. Only group tasks (dataset processing) can be cancelled. "
+                f"Project {namespace}/{project} has no task {task_id[:100]}"
             )
         if cancelled.has_ended:
             state = str(self.task_status(namespace, project, task_id)["state"]).lower()
@@ -218,6 +244,7 @@ class Dispatcher:
         for database in {**self._former_databases(namespace, project), **known}.values():
             self._assembly.store_to_delete_from(namespace, project, database).drop()
         self._generations.forget(namespace, project)
+        self._assembly.forget_project(namespace, project)
 
     def _former_databases(self, namespace: str, project: str) -> dict[str, DatabaseConfig]:
         """Those that tasks wrote to, as they were configured then: the file may not name them any more."""
@@ -277,11 +304,12 @@ class Dispatcher:
             log.warning("task.not_announced", name=name, task_id=task_id, error=error.message)
 
 
-def _new_file(file: StoredFile, fingerprint: str, database: str, live: LiveFile | None) -> NewFile:
-    generation = generation_name(file.file_hash, fingerprint)
-    is_unchanged = live is not None and (live.generation, live.database) == (generation, database)
-    unchanged_chunks = live.chunk_count if live is not None and is_unchanged else None
-    return NewFile(file.file_hash, file.filename, generation, unchanged_chunks)
+def _names(folder: Path) -> set[str]:
+    """Of the plain files in a folder."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        found = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+    return found
 
 
 def _cancel_body(task_id: str, message: str, *, cancelled: bool, **values: Any) -> dict[str, Any]:

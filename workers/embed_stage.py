@@ -1,15 +1,15 @@
 """Stage two: chunks → vectors in the store, made visible together by one switch."""
 
-from config.processing import ProcessingPlan
+from config.processing import FORCED, ProcessingPlan
 from rag.errors import CancelledTaskError, ConflictError
-from rag.pipelines.ingest import FileIdentity, build_metadata, embed_and_write
+from rag.pipelines.ingest import FileIdentity, StoredCounts, build_metadata, embed_and_write
 from rag.stores.base import Store
 from rag.types import Chunk, Document, Vector
 from state.tasks import ClaimedFile
 from workers.checkpoints import Checkpoints
 from workers.parse_stage import REPARSES
 from workers.runtime import Runtime
-from workers.stage_frame import Reporter, dataset_of, plan_of, run_stage
+from workers.stage_frame import Reporter, dataset_of, generation_of, plan_of, run_stage
 
 MAX_REPARSES = 2
 
@@ -60,7 +60,7 @@ def _write(
     document, chunks = loaded
     route = plan.parse_routes[int(claimed.details["route"])]
     embedder = runtime.assembly.embedder(runtime.config_of(claimed).database(claimed.database))
-    embed_and_write(
+    counts = embed_and_write(
         identity,
         chunks,
         build_metadata(identity, document, chunks, route, plan.extract_routes),
@@ -70,7 +70,17 @@ def _write(
         is_written=_written_before(claimed, store, identity).__contains__,
         on_written=Reporter(runtime, claimed).written,
     )
+    _note(runtime, claimed, store, embedder.model_id, counts)
     return embedder.model_id
+
+
+def _note(runtime: Runtime, claimed: ClaimedFile, store: Store, model_id: str, counts: StoredCounts) -> None:
+    """Chunks are embedded and written by turns: the first note carries the time of both."""
+    model = {"embedder": model_id, "embedding_dimension": store.identity.dimension}
+    runtime.tasks.note(claimed, "embeddings_generated", embedding_count=counts.stored, **model)
+    database = runtime.config_of(claimed).database(claimed.database)
+    stored = {"stored_count": counts.stored + counts.reused, "skipped_count": 0}
+    runtime.tasks.note(claimed, "chunks_stored", database=database.name, **stored, storage_type=database.type)
 
 
 def _commit(runtime: Runtime, claimed: ClaimedFile, generation: str, chunk_count: int, model_id: str) -> None:
@@ -83,6 +93,8 @@ def _commit(runtime: Runtime, claimed: ClaimedFile, generation: str, chunk_count
 
 def _known_vectors(runtime: Runtime, claimed: ClaimedFile, store: Store, identity: FileIdentity) -> dict[str, Vector]:
     """Text → vector of what is live of this file: a chunk whose text did not change is not embedded again."""
+    if FORCED in identity.generation:
+        return {}  # everything is to be made anew, vectors too
     live = runtime.generations.of_file(claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
     if live is None or live.generation is None or live.database != claimed.database:
         return {}
@@ -122,5 +134,5 @@ def _identity(claimed: ClaimedFile, plan: ProcessingPlan) -> FileIdentity:
         filename=claimed.filename,
         media_type=str(claimed.details["media_type"]),
         size_bytes=int(claimed.details["size_bytes"]),
-        generation=plan.generation(claimed.file_hash),
+        generation=generation_of(claimed, plan),
     )

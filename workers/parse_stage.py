@@ -2,14 +2,18 @@
 
 import structlog
 
-from config.processing import ProcessingPlan
-from rag.errors import InvalidInputError, UpstreamError
+from config.overrides import OVERRIDES
+from config.processing import FORCED, ProcessingPlan, same_chunks
+from rag.errors import UpstreamError
 from rag.parsers.detect import probe_file
 from rag.pipelines.ingest import ParsedFile, parse_file
+from state.file_trace import FIRST_NOTE
+from state.generations import LiveFile
 from state.tasks import ClaimedFile
+from workers.cancel_watch import stopped_unless
 from workers.checkpoints import Checkpoints
 from workers.runtime import Runtime
-from workers.stage_frame import Reporter, dataset_of, plan_of, run_stage
+from workers.stage_frame import Reporter, dataset_of, generation_of, give_up, plan_of, run_stage
 
 REPARSES = "reparse_count"
 """Key in a file's details: how often it came back because the embed stage could not read what this one left."""
@@ -24,31 +28,63 @@ def run_parse(runtime: Runtime, file_id: int) -> None:
 
 def _parse(runtime: Runtime, claimed: ClaimedFile) -> None:
     plan = plan_of(runtime, claimed)
-    generation = plan.generation(claimed.file_hash)
+    generation = generation_of(claimed, plan)
     live = runtime.generations.of_file(claimed.namespace, claimed.project, claimed.dataset, claimed.file_hash)
     if live is None:
         error = "the file was removed while it waited"
         runtime.tasks.end(claimed.id, claimed.owner, "cancelled", error=error, reason="removed")
         return
-    if (live.generation, live.database) == (generation, claimed.database):
-        runtime.tasks.skip(claimed.id, claimed.owner, chunk_count=live.chunk_count)
-        return
     dataset = dataset_of(runtime, claimed)
     raw = dataset.raw(claimed.file_hash)
     if raw.is_symlink() or not raw.is_file():
-        raise InvalidInputError(f"'{claimed.filename}' has no stored bytes any more; upload it again")
+        error = f"'{claimed.filename}' has no stored bytes any more; upload it again"
+        runtime.tasks.end(claimed.id, claimed.owner, "failed", error=error, reason="missing_bytes")
+        return
+    if live.database == claimed.database and _is_written(live, generation):
+        runtime.tasks.skip(
+            claimed.id, claimed.owner, chunk_count=live.chunk_count, generation=live.generation or generation
+        )
+        return
     probe = probe_file(raw, claimed.filename)
+    claimed.trace.clear()  # of a parse before this one
+    _note_start(runtime, claimed, probe.media_type, probe.size_bytes)
     on_progress = Reporter(runtime, claimed).parsed
-    parsed = parse_file(probe, plan.parse_routes, runtime.assembly.parse_limits, on_progress)
+    with stopped_unless(lambda: _is_wanted(runtime, claimed), on_stuck=lambda: give_up(runtime, claimed)):
+        parsed = parse_file(probe, plan.parse_routes, runtime.assembly.parse_limits, on_progress)
+    _note_parsed(runtime, claimed, parsed, probe.media_type)
     checkpoints = Checkpoints(dataset)
     checkpoints.save_document(claimed.file_hash, plan.parse_fingerprint, parsed.document)
     checkpoints.save_chunks(claimed.file_hash, generation, parsed.chunks)
     details = _details(parsed, plan, probe.media_type, probe.size_bytes)
-    details[REPARSES] = claimed.details.get(REPARSES, 0)
-    if runtime.tasks.parsed(claimed.id, claimed.owner, chunk_count=len(parsed.chunks), details=details):
+    details |= {key: claimed.details[key] for key in (REPARSES, OVERRIDES) if key in claimed.details}
+    count, trace = len(parsed.chunks), claimed.trace
+    if runtime.tasks.parsed(claimed.id, claimed.owner, chunk_count=count, details=details, trace=trace):
         _send_to_embed(runtime, claimed.id)
     elif _is_gone(runtime, claimed):
         checkpoints.drop_file(claimed.file_hash)
+
+
+def _is_wanted(runtime: Runtime, claimed: ClaimedFile) -> bool:
+    return runtime.tasks.is_wanted(claimed.id, claimed.owner)
+
+
+def _is_written(live: LiveFile, generation: str) -> bool:
+    """Whether what is live came of the same file and options; one that was asked for anew is so only if it is it."""
+    return live.generation == generation if FORCED in generation else same_chunks(live.generation, generation)
+
+
+def _note_start(runtime: Runtime, claimed: ClaimedFile, media_type: str, size_bytes: int) -> None:
+    place = {"dataset_name": claimed.dataset, "database": claimed.database, "strategy": claimed.strategy}
+    file = {"filename": claimed.filename, "size_bytes": size_bytes, "content_type": media_type}
+    runtime.tasks.note(claimed, FIRST_NOTE, **file, **place)
+
+
+def _note_parsed(runtime: Runtime, claimed: ClaimedFile, parsed: ParsedFile, media_type: str) -> None:
+    names = {"filename": claimed.filename, "parsers": [parsed.route.name], "mime_type": media_type}
+    runtime.tasks.note(claimed, "file_parsed", **names)
+    count = len(parsed.chunks)
+    size = round(sum(len(chunk.text) for chunk in parsed.chunks) / max(1, count))
+    runtime.tasks.note(claimed, "chunks_created", chunk_count=count, avg_chunk_size=size, file_hash=claimed.file_hash)
 
 
 def _is_gone(runtime: Runtime, claimed: ClaimedFile) -> bool:

@@ -4,10 +4,13 @@ queued → parsing → parsed → embedding → processed
 Any of them may end in skipped, failed or cancelled instead.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from state.tables import TaskFileRow, TaskRow
+from state.task_lists import PARSED_SHARE, Tally
 from state.task_states import FINAL_STATES
 
 _WIRE_STATES = {
@@ -24,7 +27,7 @@ _WIRE_STATES = {
 
 def task_body(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
     """The body of `GET …/tasks/{task_id}`; `files` are all files of the task in the order of `position`."""
-    state, error = _state(task, files)
+    state, error = _told(Counter(file.state for file in files), is_cancelled=task.cancelled_at is not None)
     is_final = state in ("SUCCESS", "FAILURE")
     return {
         "task_id": task.id,
@@ -37,30 +40,57 @@ def task_body(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
     }
 
 
-def _state(task: TaskRow, files: Sequence[TaskFileRow]) -> tuple[str, str | None]:
-    if not all(file.state in FINAL_STATES for file in files):
-        is_started = any(file.state != "queued" for file in files)
+def task_summary(task: TaskRow, tally: Tally) -> dict[str, Any]:
+    """The same without what is said of each file, as a list of tasks shows it."""
+    state, error = _told(tally.counts, is_cancelled=task.cancelled_at is not None)
+    done = sum(count for each, count in tally.counts.items() if each in FINAL_STATES)
+    counts = {"stored_count": tally.stored_count, "skipped_count": tally.skipped_count}
+    return {
+        "task_id": task.id,
+        "state": state,
+        "meta": _progress(task, done, tally.total, tally.share_done) | counts,
+        "result": _counts(task, tally.counts) | counts if state in ("SUCCESS", "FAILURE") else None,
+        "error": error,
+        "traceback": None,
+        "cancelled": task.cancelled_at is not None,
+        "created_at": _moment(task.created_at),
+        "finished_at": _moment(task.finished_at),
+    }
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _told(counts: Mapping[str, int], *, is_cancelled: bool) -> tuple[str, str | None]:
+    """(state, error) of a task with so many files in each state."""
+    if not FINAL_STATES.issuperset(state for state, count in counts.items() if count):
+        is_started = any(count for state, count in counts.items() if state != "queued")
         return ("STARTED" if is_started else "PENDING"), None
-    if task.cancelled_at is not None:
+    if is_cancelled:
         return "FAILURE", "Task cancelled"
-    failed_count = sum(file.state == "failed" for file in files)
-    if failed_count:
-        return "FAILURE", f"{failed_count} of {len(files)} tasks failed"
+    if counts.get("failed"):
+        return "FAILURE", f"{counts['failed']} of {sum(counts.values())} tasks failed"
     return "SUCCESS", None
 
 
 def _meta(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
     done = sum(file.state in FINAL_STATES for file in files)
-    total = len(files)
     return {
-        "current": done,
-        "total": total,
-        "progress": 100 if total == 0 else int(100 * sum(map(_share_done, files)) / total),
-        "message": f"{done} of {total} file(s) done",
-        "dataset": task.dataset,
+        **_progress(task, done, len(files), sum(map(_share_done, files))),
         "files": [_file_meta(file) for file in files],
         "stored_count": sum(file.stored_count for file in files),
         "skipped_count": sum(file.skipped_count for file in files),
+    }
+
+
+def _progress(task: TaskRow, done: int, total: int, share_done: float) -> dict[str, Any]:
+    return {
+        "current": done,
+        "total": total,
+        "progress": 100 if total == 0 else int(100 * share_done / total),
+        "message": f"{done} of {total} file(s) done",
+        "dataset": task.dataset,
     }
 
 
@@ -68,10 +98,10 @@ def _share_done(file: TaskFileRow) -> float:
     if file.state in FINAL_STATES:
         return 1.0
     if file.state == "parsing" and file.units_total:
-        return 0.3 * file.units_done / file.units_total
+        return PARSED_SHARE * file.units_done / file.units_total
     if file.state == "embedding" and file.chunk_count:
-        return 0.3 + 0.7 * file.stored_count / file.chunk_count
-    return 0.3 if file.state in ("parsed", "embedding") else 0.0
+        return PARSED_SHARE + (1 - PARSED_SHARE) * file.stored_count / file.chunk_count
+    return PARSED_SHARE if file.state in ("parsed", "embedding") else 0.0
 
 
 def _file_meta(file: TaskFileRow) -> dict[str, Any]:
@@ -92,34 +122,34 @@ def _file_meta(file: TaskFileRow) -> dict[str, Any]:
 
 
 def _result(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
-    def count(state: str) -> int:
-        return sum(file.state == state for file in files)
-
     return {
-        "message": _summary(files),
-        "namespace": task.namespace,
-        "project": task.project,
-        "dataset": task.dataset,
-        "strategy": task.strategy,
-        "database": task.database,
+        **_counts(task, Counter(file.state for file in files)),
         "files": [file.filename for file in files],
-        "total_files": len(files),
-        "processed_files": count("processed"),
-        "skipped_files": count("skipped"),
-        "failed_files": count("failed"),
-        "cancelled_files": count("cancelled"),
         "stored_count": sum(file.stored_count for file in files),
         "skipped_count": sum(file.skipped_count for file in files),
         "details": [[file.state in ("processed", "skipped"), _details(file)] for file in files],
     }
 
 
-def _summary(files: Sequence[TaskFileRow]) -> str:
-    if not files:
+def _counts(task: TaskRow, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "message": _summary(counts),
+        "namespace": task.namespace,
+        "project": task.project,
+        "dataset": task.dataset,
+        "strategy": task.strategy,
+        "database": task.database,
+        "total_files": sum(counts.values()),
+        **{f"{state}_files": counts.get(state, 0) for state in ("processed", "skipped", "failed", "cancelled")},
+    }
+
+
+def _summary(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    if not total:
         return "The dataset has no files to process"
-    states = [file.state for file in files]
-    parts = [f"{states.count(state)} {state}" for state in sorted(FINAL_STATES) if state in states]
-    return f"{len(files)} file(s): {', '.join(parts)}"
+    parts = [f"{counts[state]} {state}" for state in sorted(FINAL_STATES) if counts.get(state)]
+    return f"{total} file(s): {', '.join(parts)}"
 
 
 def _details(file: TaskFileRow) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from config.layout import DatasetPaths, ProjectPaths
-from config.processing import ProcessingPlan
+from config.overrides import OVERRIDES, overridden
+from config.processing import FORCED, ProcessingPlan, forced
 from rag.errors import CancelledTaskError, EmbeddingError, RagError, StorageFullError, UpstreamError
 from state.task_states import Stage
 from state.tasks import ClaimedFile
@@ -34,15 +35,15 @@ def run_stage(runtime: Runtime, file_id: int, stage: Stage, work: Callable[[Runt
             _refuse_if_cancelled(claimed)
             work(runtime, claimed)
         except CancelledTaskError:
-            runtime.tasks.end(file_id, claimed.owner, "cancelled", error="Task cancelled", reason="cancelled")
+            _end_cancelled(runtime, claimed)
         except SoftTimeLimitExceeded:
             limit_s = runtime.settings.parse_timeout_s
             error = f"'{claimed.filename}' took longer than {limit_s:.0f} s to parse (LF_PARSE_TIMEOUT_S)"
-            runtime.tasks.end(file_id, claimed.owner, "failed", error=error, reason="timeout")
+            _fail(runtime, claimed, error, "timeout")
         except (UpstreamError, StorageFullError) as error:
             _retry_or_fail(runtime, claimed, stage, error)
         except RagError as error:
-            runtime.tasks.end(file_id, claimed.owner, "failed", error=error.message, reason=error.code)
+            _fail(runtime, claimed, error.message, error.code)
         except OSError as error:
             _storage_failed(runtime, claimed, stage, error)
         except Exception as error:
@@ -50,11 +51,25 @@ def run_stage(runtime: Runtime, file_id: int, stage: Stage, work: Callable[[Runt
             message = (
                 f"unexpected {type(error).__name__} in the {stage} stage of '{claimed.filename}'; see the worker's log"
             )
-            runtime.tasks.end(file_id, claimed.owner, "failed", error=message, reason="internal")
+            _fail(runtime, claimed, message, "internal")
             _end_task(runtime, claimed.task_id)
             raise
         log.info("stage.done", duration_s=round(time.monotonic() - started, 3))
         _end_task(runtime, claimed.task_id)
+
+
+def _fail(runtime: Runtime, claimed: ClaimedFile, error: str, reason: str) -> None:
+    runtime.tasks.end(claimed.id, claimed.owner, "failed", error=error, reason=reason, trace=claimed.trace)
+
+
+def give_up(runtime: Runtime, claimed: ClaimedFile) -> None:
+    """What is left to do for a cancelled file when the process that holds it is about to end."""
+    _end_cancelled(runtime, claimed)
+    _end_task(runtime, claimed.task_id)
+
+
+def _end_cancelled(runtime: Runtime, claimed: ClaimedFile) -> None:
+    runtime.tasks.end(claimed.id, claimed.owner, "cancelled", error="Task cancelled", reason="cancelled")
 
 
 def _refuse_if_cancelled(claimed: ClaimedFile) -> None:
@@ -87,7 +102,7 @@ def _retry_or_fail(runtime: Runtime, claimed: ClaimedFile, stage: Stage, error: 
     attempt_limit = BAD_VECTOR_ATTEMPTS if isinstance(error, EmbeddingError) else UPSTREAM_ATTEMPTS
     if claimed.attempts + 1 >= attempt_limit:
         message = f"{error.message} (tried {attempt_limit} times)"
-        runtime.tasks.end(claimed.id, claimed.owner, "failed", error=message, reason=error.code)
+        _fail(runtime, claimed, message, error.code)
         return
     delay_s = float(2**claimed.attempts)
     log.warning("stage.upstream_failed", error=error.message, attempt=claimed.attempts + 1, retry_in_s=delay_s)
@@ -99,7 +114,7 @@ def _storage_failed(runtime: Runtime, claimed: ClaimedFile, stage: Stage, error:
         _retry_or_fail(runtime, claimed, stage, StorageFullError("the disk is full; free space and process again"))
         return
     message = f"'{claimed.filename}' cannot be read from the data directory: {error.strerror}"
-    runtime.tasks.end(claimed.id, claimed.owner, "failed", error=message, reason="storage")
+    _fail(runtime, claimed, message, "storage")
 
 
 class Reporter:
@@ -126,7 +141,14 @@ class Reporter:
 
 def plan_of(runtime: Runtime, claimed: ClaimedFile) -> ProcessingPlan:
     config = runtime.config_of(claimed)
-    return runtime.assembly.processing(config, claimed.strategy, config.database(claimed.database))
+    strategy = overridden(config.strategy(claimed.strategy), claimed.details.get(OVERRIDES, {}))
+    return runtime.assembly.plan_of(strategy, config.database(claimed.database))
+
+
+def generation_of(claimed: ClaimedFile, plan: ProcessingPlan) -> str:
+    """As the plan of this version names it, with the mark of a task that is to write it anew."""
+    _, forced_mark, mark = claimed.generation.partition(FORCED)
+    return forced(plan.generation(claimed.file_hash), mark) if forced_mark else plan.generation(claimed.file_hash)
 
 
 def dataset_of(runtime: Runtime, claimed: ClaimedFile) -> DatasetPaths:

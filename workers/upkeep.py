@@ -8,6 +8,7 @@ from sqlalchemy import select
 from config.layout import ProjectPaths
 from config.project import ProjectConfig
 from rag.errors import RagError, UpstreamError
+from state.events import EventStore
 from state.generations import LiveFile
 from state.incoming import sweep_projects
 from state.sessions import SessionStore
@@ -51,11 +52,13 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
 
 
 def tidy_up(runtime: Runtime) -> None:
-    """Forget what nobody asks for any more: chats that were not gone on with, and tasks that ended long ago."""
+    """Forget what nobody asks for any more: chats that were not gone on with, tasks and events of long ago."""
     kept_s = runtime.settings.history_days * 86_400.0
     sweep_projects(runtime.settings.projects_dir)  # uploads that were cut off
     sessions, tasks = SessionStore(runtime.database).sweep(kept_s), runtime.tasks.forget_ended(kept_s)
-    log.info("tidied.up", sessions=sessions, tasks=tasks)
+    log_kept_s, max_events = runtime.settings.event_log_days * 86_400.0, runtime.settings.event_log_max_events
+    events = EventStore(runtime.database).sweep(kept_s=log_kept_s, max_per_project=max_events)
+    log.info("tidied.up", sessions=sessions, tasks=tasks, events=events)
 
 
 def _drop_checkpoints(checkpoints: Checkpoints, row: TaskFileRow, live: Mapping[str, LiveFile]) -> None:
@@ -68,7 +71,7 @@ def _drop_checkpoints(checkpoints: Checkpoints, row: TaskFileRow, live: Mapping[
 def _delete_dead(runtime: Runtime, task: TaskRow, row: TaskFileRow, live: Mapping[str, LiveFile]) -> None:
     """Delete the chunks that this task replaced or wrote, as far as they are not live and nobody works on them."""
     shown = live.get(row.file_hash)
-    was_parsed = bool(row.details)
+    was_parsed = "parser" in (row.details or {})
     candidates = {(row.previous_generation, row.previous_database)}
     if was_parsed:
         candidates.add((row.generation, task.database))

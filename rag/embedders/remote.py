@@ -47,7 +47,7 @@ class RemoteEmbedder:
         self._batch_size = batch_size
         self._dimension = options.dimension
         self._dimension_lock = threading.Lock()
-        self._calls = ResilientCaller(
+        self.calls = ResilientCaller(
             client.name,
             CircuitBreaker(options.circuit_breaker),
             max_retries=max_retries,
@@ -57,7 +57,7 @@ class RemoteEmbedder:
     @property
     def breaker(self) -> CircuitBreaker:
         """For health: `breaker.state`."""
-        return self._calls.breaker
+        return self.calls.breaker
 
     @property
     def dimension(self) -> int:
@@ -90,7 +90,7 @@ class RemoteEmbedder:
             answer = self._client.embed(texts, is_query=is_query)
             return checked(answer, self._dimension, expected_count=len(texts))
 
-        rows = self._calls.call(attempt)
+        rows = self.calls.call(attempt)
         with self._dimension_lock:
             self._dimension = self._dimension or rows.shape[1]
         return checked(rows, self._dimension)

@@ -76,7 +76,7 @@ class ResilientCaller:
         fail_fast: bool,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._name = name
+        self.name = name
         self.breaker = breaker
         self._max_retries = max_retries
         self._fail_fast = fail_fast
@@ -98,7 +98,7 @@ class ResilientCaller:
         remaining_s = self.breaker.admit()
         if remaining_s > 0 and self._fail_fast:
             raise UpstreamError(
-                f"{self._name} has failed repeatedly and is not asked for the next {remaining_s:.0f} s; "
+                f"{self.name} has failed repeatedly and is not asked for the next {remaining_s:.0f} s; "
                 "see that it runs, then process again"
             )
         try:
@@ -111,3 +111,11 @@ class ResilientCaller:
             raise
         self.breaker.record_success()
         return answer
+
+
+def open_circuit(embedder: object) -> str | None:
+    """Name of the server that `embedder` has given up for a while; None for one that is asked, or that has none."""
+    calls = getattr(embedder, "calls", None) or getattr(getattr(embedder, "_inner", None), "calls", None)
+    if not isinstance(calls, ResilientCaller) or calls.breaker.state != "open":
+        return None
+    return calls.name

@@ -46,7 +46,6 @@ class ModelFiles:
         raise InvalidInputError(f"model '{self.model_id}' has no tokenizer.json; choose a model that ships one")
 
 
-@lru_cache(maxsize=32)
 def locate(model: str, hf_token: str | None = None) -> ModelFiles:
     """Find a model's files; downloads them only when they are nowhere on this machine and the network is allowed.
 
@@ -59,6 +58,15 @@ def locate(model: str, hf_token: str | None = None) -> ModelFiles:
         InvalidInputError: the model has no safetensors, or does not exist.
         UpstreamError: it had to be downloaded and could not be.
     """
+    files = _located(model, hf_token)
+    if not files.folder.is_dir():  # deleted meanwhile, perhaps by another process
+        _located.cache_clear()
+        files = _located(model, hf_token)
+    return files
+
+
+@lru_cache(maxsize=32)
+def _located(model: str, hf_token: str | None) -> ModelFiles:
     if model.startswith(("/", ".", "~")) or Path(model).is_absolute():
         folder = Path(model).expanduser()
         if not folder.is_dir():

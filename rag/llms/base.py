@@ -70,6 +70,8 @@ class LLM(Protocol):
     model: str
     window_tokens: int | None
     """Tokens of prompt and answer that fit when a request names no `n_ctx`; None when nobody said."""
+    calls_tools: bool
+    """Whether tools in a request are of any use."""
 
     def stream(self, request: LLMRequest) -> AsyncIterator[Delta]: ...
 

@@ -11,7 +11,8 @@ import ollama
 
 from rag.errors import BadRequestError, RagError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
-from rag.llms.ollama_wire import DEFAULT_NUM_CTX, ollama_format, ollama_messages, ollama_options, ollama_tools
+from rag.llms.formats import wanted_format
+from rag.llms.ollama_wire import DEFAULT_NUM_CTX, ollama_messages, ollama_options, ollama_tools
 from rag.llms.options import ProviderOptions, is_loopback
 from rag.llms.prompted_tools import stream_prompted
 from rag.llms.thinking import ThinkSplitter
@@ -29,6 +30,7 @@ class OllamaLLM:
 
     def __init__(self, options: Options) -> None:
         self.model = options.model
+        self.calls_tools = True
         self.url = (options.base_url or DEFAULT_BASE_URL).rstrip("/").removesuffix("/v1")
         self._options = options
         extra = options.extra_body
@@ -74,7 +76,7 @@ class OllamaLLM:
             tools=ollama_tools(request.tools) if request.tool_choice != "none" else None,
             stream=True,
             think=options.pop("think", request.think),
-            format=ollama_format(request.response_format),
+            format=wanted_format(request.response_format),
             options=options,
             **beside,
         )
@@ -107,6 +109,11 @@ class OllamaLLM:
         if "model" in said and "not found" in said:
             return UpstreamError(
                 f"Ollama at {self.url} does not have the model '{self.model}': run `ollama pull {self.model}`"
+            )
+        if "does not support tools" in said:
+            return BadRequestError(
+                f"the model '{self.model}' at {self.url} cannot call tools: set tool_call_strategy: prompt_based for "
+                "it in llamafarm.yaml, or ask with tool_choice 'none'"
             )
         if status in (400, 422):
             return BadRequestError(f"Ollama refused the request for '{self.model}': {said}")

@@ -76,19 +76,41 @@ def ollama_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _function(function: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = dict(function.get("parameters") or {})
-    properties = parameters.get("properties")
+    """The client refuses a schema that is not as it expects; other servers' tools come with any."""
+    schema = function.get("parameters") or {}
+    properties = schema.get("properties")
+    parameters: dict[str, Any] = {"type": "object"}
     if isinstance(properties, Mapping):
-        parameters["properties"] = {name: _property(schema) for name, schema in properties.items()}
+        parameters["properties"] = {str(name): _property(each) for name, each in properties.items()}
+    required = schema.get("required")
+    if isinstance(required, list) and all(isinstance(name, str) for name in required):
+        parameters["required"] = required
+    if "$defs" in schema:
+        parameters["$defs"] = schema["$defs"]
     return {**function, "parameters": parameters}
 
 
-def _property(schema: Any) -> Any:
-    """Say in words what the client would drop (nested objects, anyOf, ranges)."""
-    if not isinstance(schema, Mapping) or TOOL_PROPERTY_KEYS.issuperset(schema):
-        return schema
-    words = f"{schema.get('description', '')} JSON schema: {json.dumps(schema, ensure_ascii=False)}".strip()
-    return {**{key: schema[key] for key in TOOL_PROPERTY_KEYS & schema.keys()}, "description": words}
+def _property(schema: Any) -> dict[str, Any]:
+    """Say in words what the client would drop (nested objects, anyOf, ranges); a title says nothing more."""
+    if not isinstance(schema, Mapping):
+        return {}
+    known = {key: schema[key] for key in TOOL_PROPERTY_KEYS & schema.keys() if _is_accepted(key, schema[key])}
+    if len(known) == len(schema.keys() - {"title"}):
+        return known
+    whole = json.dumps({key: value for key, value in schema.items() if key != "title"}, ensure_ascii=False)
+    return {**known, "description": f"{known.get('description', '')} JSON schema: {whole}".strip()}
+
+
+def _is_accepted(key: str, value: Any) -> bool:
+    match key:
+        case "description":
+            return isinstance(value, str)
+        case "enum":
+            return isinstance(value, list)
+        case "type":
+            return isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+        case _:
+            return True
 
 
 def ollama_options(request: LLMRequest, extra_body: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,18 +132,3 @@ def ollama_options(request: LLMRequest, extra_body: Mapping[str, Any]) -> dict[s
         options |= {OPTION_NAMES.get(key, key): value for key, value in source.items() if value is not None}
     nested = options.pop("options", None)
     return options | dict(nested) if isinstance(nested, Mapping) else options
-
-
-def ollama_format(response_format: Mapping[str, Any] | None) -> Any:
-    """`json` for any JSON, a schema for exactly that, None for text."""
-    kind = (response_format or {}).get("type", "text")
-    if response_format is None or kind == "text":
-        return None
-    if kind == "json_object":
-        return "json"
-    schema = (response_format.get("json_schema") or {}).get("schema")
-    if kind == "json_schema" and isinstance(schema, Mapping):
-        return dict(schema)
-    raise BadRequestError(
-        "response_format must be {type: text}, {type: json_object} or {type: json_schema, json_schema: {schema: …}}"
-    )

@@ -30,6 +30,7 @@ class OpenAILLM:
 
     def __init__(self, options: Options) -> None:
         self.model = options.model
+        self.calls_tools = True
         self.url = options.base_url or DEFAULT_BASE_URL
         self._options = options
         window = options.extra_body.get("n_ctx")

@@ -34,6 +34,7 @@ class ScriptedLLM:
     def __init__(self, options: Options) -> None:
         self.model = options.model
         self.window_tokens: int | None = None
+        self.calls_tools = True
         self.requests: list[LLMRequest] = []
         self.open_count = 0
         self.cancelled_count = 0

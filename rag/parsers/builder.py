@@ -18,6 +18,7 @@ class DocumentBuilder:
         self._pages: list[PageSpan] = []
         self._headings: list[Heading] = []
         self._rows: list[tuple[int, int]] = []
+        self._row_values: list[Mapping[str, Scalar]] = []
 
     @property
     def has_text(self) -> bool:
@@ -39,9 +40,12 @@ class DocumentBuilder:
         start = self.add(prefix + title)
         self._headings.append(Heading(start=start, level=level, title=title))
 
-    def add_row(self, text: str, *, separator: str = "\n") -> None:
+    def add_row(self, text: str, *, separator: str = "\n", values: Mapping[str, Scalar] | None = None) -> None:
+        """Append a row. Its chunks carry `values` as metadata; every row of a document has them, or none has."""
         start = self.add(text, separator=separator)
         self._rows.append((start, self._length))
+        if values is not None:
+            self._row_values.append(values)
 
     def add_page(self, number: int, text: str) -> None:
         start = self.add(text)
@@ -61,6 +65,7 @@ class DocumentBuilder:
             pages=tuple(self._pages),
             headings=tuple(self._headings),
             rows=tuple(self._rows),
+            row_values=tuple(self._row_values),
             empty_pages=tuple(empty_pages),
             page_count=page_count,
             metadata=dict(metadata or {}),

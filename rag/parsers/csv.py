@@ -12,7 +12,7 @@ from rag.parsers import media
 from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
 from rag.parsers.builder import DocumentBuilder
 from rag.parsers.decoding import read_text
-from rag.parsers.tables import NA_VALUES, column_names, render_row
+from rag.parsers.tables import NA_VALUES, MetadataColumns, column_names, missing_columns, render_row, row_values
 from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
@@ -37,6 +37,7 @@ class CSVParser:
         skiprows: int | None = Field(None, ge=0, description="Lines to skip before the header row.")
         field_mapping: dict[str, str] = Field({}, description="Column name in the file → name in the text.")
         extract_metadata: bool = Field(True, description="Keep column names and row count as metadata.")
+        metadata_columns: MetadataColumns = Field([])
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -51,10 +52,12 @@ class CSVParser:
         delimiter, warnings = self._delimiter(lines, probe)
         rows = self._rows(lines, delimiter, probe)
         columns = column_names(next(rows, []), self.options.field_mapping)
+        wanted = self.options.metadata_columns
+        warnings += missing_columns(columns, wanted)
         builder = DocumentBuilder("CSVParser", limits)
         for row in rows:
             if line := render_row(columns, row, self.options.na_values):
-                builder.add_row(line)
+                builder.add_row(line, values=row_values(columns, row, wanted))
                 if builder.row_count % _PROGRESS_EVERY_ROWS == 0:
                     on_progress(builder.row_count, None)
         if not builder.row_count:

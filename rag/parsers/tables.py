@@ -1,9 +1,40 @@
 """How the rows of CSV and Excel tables read as text."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, AliasChoices, Field
+
+from rag.errors import InvalidInputError
+from rag.types import OWN_KEYS, Scalar
 
 NA_VALUES = ("", "NA", "N/A", "null", "None")
 """Cells that mean "nothing here" and are left out of a row's text."""
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
+"""What a filter may compare as a number; `007` and other codes stay text."""
+
+
+def _not_our_own(names: list[str]) -> list[str]:
+    for name in names:
+        if not name or name.startswith(("_", "$")) or name in OWN_KEYS:
+            raise InvalidInputError(
+                f"metadata_columns: '{name}' cannot be a metadata key: Paddock uses it, or it begins with _ or $. "
+                "Rename the column in the file, or with field_mapping in a CSV"
+            )
+    return names
+
+
+MetadataColumns = Annotated[
+    list[str],
+    AfterValidator(_not_our_own),
+    Field(
+        validation_alias=AliasChoices("metadata_columns", "metadata_fields"),
+        description="Columns whose values chunks carry as metadata, so that queries can filter by them. A chunk of "
+        "several rows carries the values that all of them have: set chunk_size: 1 for one row per chunk.",
+    ),
+]
 
 
 def column_names(cells: Sequence[str], renamed: Mapping[str, str] | None = None) -> list[str]:
@@ -25,3 +56,23 @@ def render_row(columns: Sequence[str], cells: Sequence[str], na_values: Collecti
 
 def one_line(cell: str) -> str:
     return " ".join(cell.split())
+
+
+def row_values(columns: Sequence[str], cells: Sequence[str], wanted: Sequence[str]) -> dict[str, Scalar] | None:
+    """The cells of the `wanted` columns that are not blank, numbers as numbers; None where no column is wanted."""
+    if not wanted:
+        return None
+    texts = {name: one_line(cell) for name, cell in zip(columns, cells, strict=False)}
+    return {name: _scalar(texts[name]) for name in wanted if texts.get(name)}
+
+
+def missing_columns(columns: Collection[str], wanted: Sequence[str]) -> list[str]:
+    """One sentence per column that a table does not have."""
+    return [f"There is no column '{name}' to take metadata from." for name in wanted if name not in columns]
+
+
+def _scalar(text: str) -> Scalar:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    return float(text) if found[2] else int(text)

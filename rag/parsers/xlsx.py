@@ -15,7 +15,7 @@ from rag.parsers.archive import check_archive, readable_package
 from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
 from rag.parsers.builder import DocumentBuilder
 from rag.parsers.decoding import clean
-from rag.parsers.tables import NA_VALUES, column_names, render_row
+from rag.parsers.tables import NA_VALUES, MetadataColumns, column_names, missing_columns, render_row, row_values
 from rag.registry import ComponentOptions
 from rag.types import Document
 
@@ -34,6 +34,7 @@ class ExcelParser:
         na_values: list[str] = Field(list(NA_VALUES), description="Cells left out of a row's text.")
         extract_formulas: bool = Field(False, description="Show formulas instead of the values last computed.")
         extract_metadata: bool = Field(True, description="Keep title, author and sheet names as metadata.")
+        metadata_columns: MetadataColumns = Field([])
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -49,13 +50,15 @@ class ExcelParser:
             with readable_package(probe):
                 workbook = openpyxl.load_workbook(stream, read_only=True, data_only=not self.options.extract_formulas)
             names, notes = self._sheet_names(workbook, probe)
+            seen: set[str] = set()
             for name in names:
-                if not self._add_sheet(builder, name, _cells(workbook, name, probe), on_progress):
+                if not self._add_sheet(builder, name, _cells(workbook, name, probe), on_progress, seen):
                     notes.append(f"Sheet '{name}' has no rows below its column names.")
             facts = _facts(workbook)
         if not builder.row_count:
             raise NoTextError(f"'{probe.filename}': the workbook has no rows below the column names of any sheet")
         on_progress(builder.row_count, builder.row_count)
+        notes += missing_columns(seen, self.options.metadata_columns)
         return builder.build(metadata=facts if self.options.extract_metadata else {}, warnings=notes)
 
     def _sheet_names(self, workbook: Workbook, probe: FileProbe) -> tuple[list[str], list[str]]:
@@ -72,20 +75,27 @@ class ExcelParser:
         return chosen, [f"The workbook has no sheet '{name}'." for name in missing]
 
     def _add_sheet(
-        self, builder: DocumentBuilder, name: str, rows: Iterator[list[str]], on_progress: ProgressCallback
+        self,
+        builder: DocumentBuilder,
+        name: str,
+        rows: Iterator[list[str]],
+        on_progress: ProgressCallback,
+        seen: set[str],
     ) -> bool:
-        """Append a sheet unless it has no rows; says whether it had."""
+        """Append a sheet unless it has no rows; says whether it had. `seen` gathers its column names."""
         for _ in range((self.options.skiprows or 0) + self.options.header_row):
             next(rows, None)
         header = next((row for row in rows if any(row)), [])
         columns = column_names(header)
+        seen.update(columns)
         before = builder.row_count
         for row in rows:
             if not (line := render_row(columns, row, self.options.na_values)):
                 continue
             if builder.row_count == before:
                 builder.add_heading(name, 1)
-            builder.add_row(line, separator="\n")
+            values = row_values(columns, row, self.options.metadata_columns)
+            builder.add_row(line, separator="\n", values=values)
             if builder.row_count % _PROGRESS_EVERY_ROWS == 0:
                 on_progress(builder.row_count, None)
         return builder.row_count > before

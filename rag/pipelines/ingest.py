@@ -1,6 +1,7 @@
 """From a file to stored chunks: parse → chunk → embed → write. Usable from a script, without server or queue."""
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
@@ -154,7 +155,26 @@ def build_metadata(
     named = _with_name(document, identity.filename)
     for chunk in chunks:
         # Ours last: what filters and citations rely on cannot be replaced by what a document or an extractor says.
-        yield {**document.metadata, **_extracted(active, chunk, named), **common, **_position(identity, chunk)}
+        yield {
+            **document.metadata,
+            **_shared_values(document, chunk),
+            **_extracted(active, chunk, named),
+            **common,
+            **_position(identity, chunk),
+        }
+
+
+def _shared_values(document: Document, chunk: Chunk) -> dict[str, Scalar]:
+    """Of a table: the values that all rows of the chunk have, by column."""
+    if not document.row_values:
+        return {}
+    first = bisect_right(document.rows, chunk.start, key=lambda row: row[1])
+    behind = bisect_left(document.rows, chunk.end, key=lambda row: row[0])
+    rows = document.row_values[first:behind]
+    shared = dict(rows[0]) if rows else {}
+    for row in rows[1:]:
+        shared = {key: value for key, value in shared.items() if row.get(key) == value}
+    return shared
 
 
 def _with_name(document: Document, filename: str) -> Document:

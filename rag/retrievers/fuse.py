@@ -78,3 +78,8 @@ def merge(rankings: Sequence[Sequence[Hit]], values: Mapping[str, float], stage:
         replace(hit, score=values[hit.id], scores={**hit.scores, stage: values[hit.id]}) for hit in merged.values()
     ]
     return sorted(scored, key=lambda hit: (-hit.score, hit.id))
+
+
+def with_score(hit: Hit, stage: str, value: float) -> Hit:
+    """The hit with the score of one more stage noted; its own score stays."""
+    return replace(hit, scores={**hit.scores, stage: value})

@@ -1,20 +1,41 @@
-"""The strategy for questions that a model splits. No model is asked yet: it answers as its base strategy."""
+"""A long question, split by a model into smaller ones that are asked at once; their hits are merged."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from rag.embedders.base import Embedder
+from rag.errors import UpstreamError
 from rag.registry import ComponentOptions
-from rag.retrievers import retrievers
+from rag.retrievers import fuse, retrievers
 from rag.retrievers.base import Query, Retrieval
 from rag.retrievers.cross_encoder import BaseStrategy
+from rag.retrievers.cut import cut
+from rag.retrievers.models import Models, NoModels
+from rag.retrievers.rerank import reranked
 from rag.stores.base import Store
+from rag.types import Hit
+
+ASK_TIMEOUT_S = 20.0
+MAX_SUB_QUERY_CHARS = 500
+INSTRUCTION = (
+    "Split the user's question into at most {count} shorter questions that can be looked up one by one and together "
+    "cover it. Keep names, numbers and codes as they are written. Answer with a JSON list of strings and nothing else."
+)
+_LIST = re.compile(r"\[.*\]", re.DOTALL)
 
 
 class MultiTurnRAGStrategy:
+    """A short question is asked as it is. Where the model does not answer, a long one is too, with a note."""
+
+    asks_models = True
+
     class Options(ComponentOptions):
         model_name: str = Field(min_length=1, description="Name of a chat model in runtime.models.")
         api_key: str | None = Field(None, description="Accepted; keys belong to runtime.models.", repr=False)
@@ -27,21 +48,90 @@ class MultiTurnRAGStrategy:
         final_top_k: int = Field(10, ge=1, le=50, description="Hits to return when the request names no number.")
         enable_reranking: bool = Field(False, description="Rerank the hits of all sub-questions.")
         reranker_strategy: Literal["CrossEncoderRerankedStrategy"] = "CrossEncoderRerankedStrategy"
-        reranker_config: Mapping[str, Any] = Field({}, description="Options of the reranker strategy.")
+        reranker_config: Mapping[str, Any] = Field(
+            {}, description="model_name, relevance_threshold and timeout as of the reranker strategy."
+        )
         dedup_similarity_threshold: float = Field(0.95, ge=0.5, le=1, description="From which hits count as equal.")
         max_workers: int = Field(3, ge=1, le=10, description="Sub-questions asked at once.")
 
-    def __init__(self, options: Options, *, embedder: Embedder, store: Store) -> None:
+    def __init__(self, options: Options, *, embedder: Embedder, store: Store, models: Models | None = None) -> None:
         self._options = options
+        self._models: Models = models or NoModels()
         self._base = retrievers.build(
             options.base_strategy, options.base_strategy_config, embedder=embedder, store=store
         )
+        reranker: Any = None
+        if options.enable_reranking:
+            reranker = retrievers.options(options.reranker_strategy, options.reranker_config)
+        self._reranker = reranker
 
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.final_top_k if query.top_k is None else query.top_k
-        found = self._base.retrieve(replace(query, top_k=limit))
-        note = (
-            f"splitting questions with model '{self._options.model_name}' is not configured; the question was asked "
-            f"as it is, with {self._options.base_strategy}"
-        )
-        return Retrieval(found.hits, (*found.notes, note))
+        questions, notes = self._questions(query.text)
+        if len(questions) == 1:
+            found = self._base.retrieve(replace(query, top_k=limit))
+            return Retrieval(found.hits, (*found.notes, *notes))
+        depth = max(self._options.sub_query_top_k, limit)
+        wanted = [replace(query, text=each, top_k=depth, score_threshold=0.0) for each in questions]
+        with ThreadPoolExecutor(min(self._options.max_workers, len(wanted))) as pool:
+            answers = list(pool.map(self._base.retrieve, wanted))
+        best = fuse.highest([{hit.id: hit.score for hit in each.hits} for each in answers], [1.0] * len(answers))
+        hits = self._distinct(fuse.merge([each.hits for each in answers], best))
+        hits, more = self._in_order(query.text, hits)
+        told = dict.fromkeys([*(note for each in answers for note in each.notes), *notes, *more])
+        return Retrieval(cut(hits, query, limit=limit, threshold=None), tuple(told))
+
+    def _questions(self, text: str) -> tuple[list[str], list[str]]:
+        """The question itself, and what it was split into if it is long; notes."""
+        options = self._options
+        if len(text) < options.complexity_threshold:
+            return [text], []
+        instruction = INSTRUCTION.format(count=options.max_sub_queries)
+        try:
+            answer = self._models.ask(options.model_name, instruction, text, timeout_s=ASK_TIMEOUT_S)
+        except UpstreamError as error:
+            note = (
+                f"splitting the question with model '{options.model_name}' was skipped: {error.message}; it was asked "
+                f"as it is, with {options.base_strategy}"
+            )
+            return [text], [note]
+        parts = _listed(answer, at_least=options.min_query_length)[: options.max_sub_queries]
+        if not parts:
+            return [text], [f"model '{options.model_name}' gave no list of questions; the question was asked as it is"]
+        return list(dict.fromkeys([text, *parts])), [f"also asked: {'; '.join(parts)}"]
+
+    def _in_order(self, text: str, hits: list[Hit]) -> tuple[list[Hit], list[str]]:
+        if self._reranker is None:
+            return hits, []
+        options = self._reranker
+        try:
+            reranker = self._models.reranker(options.model_name, timeout_s=options.timeout)
+            return reranked(text, hits, reranker, relevance_threshold=options.relevance_threshold), []
+        except UpstreamError as error:
+            return hits, [f"reranker '{options.model_name}' was skipped: {error.message}"]
+
+    def _distinct(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Leave out a hit whose vector is nearly that of a better one."""
+        kept: list[Hit] = []
+        for hit in hits:
+            if not any(_cosine(hit, other) >= self._options.dedup_similarity_threshold for other in kept):
+                kept.append(hit)
+        return kept
+
+
+def _listed(answer: str, *, at_least: int) -> list[str]:
+    """The strings of the JSON list in a model's answer; [] where there is none."""
+    found = _LIST.search(answer)
+    try:
+        values: Iterable[Any] = json.loads(found[0]) if found else []
+    except ValueError:
+        return []
+    texts = [" ".join(each.split())[:MAX_SUB_QUERY_CHARS] for each in values if isinstance(each, str)]
+    return [text for text in texts if len(text) >= at_least]
+
+
+def _cosine(hit: Hit, other: Hit) -> float:
+    if hit.vector is None or other.vector is None:
+        return 1.0 if hit.text == other.text else 0.0
+    lengths = float(np.linalg.norm(hit.vector) * np.linalg.norm(other.vector))
+    return float(hit.vector @ other.vector) / lengths if lengths else 0.0

@@ -1,13 +1,15 @@
 """The store role: vectors, text, metadata and a lexical index that is kept in step."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
 
 from rag.filters import Filter
-from rag.types import Hit, Record, Vector
+from rag.types import Hit, Record, Scalar, Vector
 
 Metric = Literal["cosine", "l2", "ip"]
+Pair: TypeAlias = tuple[str, str]
+"""(file_key, generation): all chunks of one run over one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,70 @@ class StoreStats:
     file_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class VectorFacts:
+    """What the stored vectors were made with."""
+
+    model_id: str
+    dimension: int
+    metric: Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """One generation of a file as it is stored; `metadata` is that of its first chunk."""
+
+    chunk_count: int
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+class Upkeep(Protocol):
+    """Looks after a store: needs no embedder, minds no model, and sees dead generations as well as live ones.
+
+    Nothing is created by looking. Raises UpstreamError when the server behind the store fails.
+    """
+
+    def contents(self, pairs: Sequence[Pair]) -> dict[Pair, Contents]:
+        """Of the generations among `pairs` that have chunks."""
+        ...
+
+    def matching(self, where: Filter) -> set[Pair]:
+        """The generations with at least one chunk that matches."""
+        ...
+
+    def batches(self, pair: Pair, size: int) -> Iterator[list[Record]]:
+        """The chunks of one generation in the order of their ids, `size` at a time, so that memory stays bounded."""
+        ...
+
+    def made_with(self) -> VectorFacts | None:
+        """None for a store without chunks."""
+        ...
+
+    def vector_count(self) -> int:
+        """Vectors that the nearest-neighbour index holds; asks its server."""
+        ...
+
+    def indexed_count(self) -> int:
+        """Chunks that the lexical index knows."""
+        ...
+
+    def unsound(self) -> dict[Pair, int]:
+        """Generations with vectors that can be compared with none (wrong length, not finite, zero), and how many."""
+        ...
+
+    def strays(self) -> dict[Pair, int]:
+        """Generations of which only vectors are left, which no search returns, and how many; `delete` removes them."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Bytes on disk of text, metadata, vectors and lexical index; without the server's own copy of the vectors."""
+        ...
+
+    def compact(self) -> None:
+        """Bring the lexical index into step if it is not, and give the room of deleted chunks back to the disk."""
+        ...
+
+
 class Store(Protocol):
     """Thread-safe. `[]` in gives `[]` out. Raises UpstreamError when the server behind it fails.
 
@@ -39,6 +105,9 @@ class Store(Protocol):
     """
 
     identity: StoreIdentity
+
+    @property
+    def upkeep(self) -> Upkeep: ...
 
     def upsert(self, records: Sequence[Record]) -> None:
         """Write records; the same ids again change nothing. A zero, NaN or wrong-length vector is refused whole

@@ -18,8 +18,9 @@ from pathlib import Path
 from rag.errors import ConflictError
 from rag.filters import Filter
 from rag.stores import scores
-from rag.stores.base import StoreIdentity
+from rag.stores.base import StoreIdentity, Upkeep
 from rag.stores.chroma_http import Collection, CollectionMissingError, chroma_server
+from rag.stores.chroma_upkeep import ChromaUpkeep
 from rag.stores.identity import require_same_identity
 from rag.stores.ledger_store import LedgerStore, require_sound
 from rag.stores.options import StoreOptions
@@ -50,6 +51,10 @@ class ChromaStore(LedgerStore):
         super().__init__(identity, data_dir / "lexical" / f"{self.name}.sqlite3")
         self._server = chroma_server(url)
         self._collection: Collection | None = None
+
+    @property
+    def upkeep(self) -> Upkeep:
+        return ChromaUpkeep(self._ledger, self._server, self.name)
 
     def upsert(self, records: Sequence[Record]) -> None:
         if not records:

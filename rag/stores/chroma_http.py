@@ -83,6 +83,12 @@ class ChromaServer:
     def count(self, collection: str) -> int:
         return int(self._call("GET", f"{_PREFIX}/{collection}/count"))
 
+    def metadatas(self, collection: str, *, limit: int, offset: int) -> list[Mapping[str, Any]]:
+        """Of the vectors from `offset` on, at most `limit`; empty behind the last one."""
+        body = {"limit": limit, "offset": offset, "include": ["metadatas"]}
+        answer = self._call("POST", f"{_PREFIX}/{collection}/get", body, timeout_s=WRITE_TIMEOUT_S)
+        return [each or {} for each in answer["metadatas"]]
+
     def delete(self, collection: str, where: Mapping[str, Any]) -> None:
         self._call("POST", f"{_PREFIX}/{collection}/delete", {"where": where}, timeout_s=WRITE_TIMEOUT_S)
 

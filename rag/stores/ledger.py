@@ -40,8 +40,8 @@ CREATE VIRTUAL TABLE words USING fts5 (
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 0.5)');
 """
 
-_COLUMNS = "chunk.id, chunk.file_key, chunk.generation, chunk.metadata, body.text, body.vector"
-_JOINED = "chunk JOIN body ON body.n = chunk.n"
+COLUMNS = "chunk.id, chunk.file_key, chunk.generation, chunk.metadata, body.text, body.vector"
+JOINED = "chunk JOIN body ON body.n = chunk.n"
 
 
 class ChunkLedger:
@@ -49,17 +49,17 @@ class ChunkLedger:
 
     def __init__(self, path: Path | None, identity: StoreIdentity) -> None:
         self._identity = identity
-        self._connections = Connections(path, schema=SCHEMA, version=FORMAT_VERSION)
+        self.connections = Connections(path, schema=SCHEMA, version=FORMAT_VERSION)
 
     def check_identity(self) -> None:
         """Raise ConflictError when the stored vectors mean something else than ours would."""
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             if connection is not None:
                 self._check(connection)
 
     def write(self, records: Sequence[Record]) -> None:
         """Insert or replace `records` in one transaction; those already stored as they are stay untouched."""
-        with self._connections.writing() as connection:
+        with self.connections.writing() as connection:
             if not self._check(connection):
                 mine = self._identity
                 connection.execute("DELETE FROM identity")
@@ -74,27 +74,27 @@ class ChunkLedger:
     def search_text(self, query: str, *, limit: int, where: Filter) -> list[Hit]:
         condition, values = compile_filter(where, "chunk.metadata")
         matching = f"SELECT n FROM chunk WHERE {condition}", values  # noqa: S608  # ours; the rest is bound
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             if connection is None:
                 return []
             best = best_rows(connection, query, limit, matching if where else None)
             rows = connection.execute(
-                f"SELECT {_COLUMNS}, chunk.n FROM {_JOINED} WHERE chunk.n IN (SELECT value FROM json_each(?))",  # noqa: S608  # ours
+                f"SELECT {COLUMNS}, chunk.n FROM {JOINED} WHERE chunk.n IN (SELECT value FROM json_each(?))",  # noqa: S608  # ours
                 [orjson.dumps([n for n, _ in best]).decode()],
             )
-            found = {row[6]: _record(row) for row in rows}
+            found = {row[6]: read_record(row) for row in rows}
         return [hit(found[n], score, "lexical") for n, score in best if n in found]
 
     def by_ids(self, ids: Sequence[str], where: Filter) -> dict[str, Record]:
         """The chunks among `ids` that exist and match."""
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             return {record.id: record for record in self._by_ids(connection, ids, where)} if connection else {}
 
     def matching(self, where: Filter, cap: int = -1) -> list[int]:
         """Row numbers of the chunks that match, in order of writing; the first `cap` of them unless it is negative."""
         condition, values = compile_filter(where, "chunk.metadata")
         query = f"SELECT n FROM chunk WHERE {condition} ORDER BY n LIMIT ?"  # noqa: S608  # ours; the rest is bound
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             return [row[0] for row in connection.execute(query, [*values, cap])] if connection else []
 
     def vectors(self, numbers: Sequence[int]) -> tuple[list[str], Matrix]:
@@ -103,27 +103,27 @@ class ChunkLedger:
             "SELECT chunk.id, body.vector FROM json_each(?) AS wanted "
             "JOIN chunk ON chunk.n = wanted.value JOIN body ON body.n = wanted.value"
         )
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             rows = connection.execute(query, [orjson.dumps(numbers).decode()]).fetchall() if connection else []
         matrix = np.frombuffer(b"".join(blob for _, blob in rows), np.float32)
         return [chunk_id for chunk_id, _ in rows], matrix.reshape(len(rows), self._identity.dimension)
 
     def records(self, file_key: str, generation: str | None) -> list[Record]:
         condition, values = _of_file(file_key, generation)
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             if connection is None:
                 return []
-            query = f"SELECT {_COLUMNS} FROM {_JOINED} WHERE {condition} ORDER BY chunk.id"  # noqa: S608  # ours
-            return [_record(row) for row in connection.execute(query, values)]
+            query = f"SELECT {COLUMNS} FROM {JOINED} WHERE {condition} ORDER BY chunk.id"  # noqa: S608  # ours
+            return [read_record(row) for row in connection.execute(query, values)]
 
     def all_records(self, batch_size: int) -> Iterable[list[Record]]:
         """Every chunk, in batches: what an index is built again from."""
         last = -1
         while True:
-            with self._connections.reading() as connection:
+            with self.connections.reading() as connection:
                 rows = (
                     connection.execute(
-                        f"SELECT {_COLUMNS}, chunk.n FROM {_JOINED} WHERE chunk.n > ? ORDER BY chunk.n LIMIT ?",  # noqa: S608  # ours
+                        f"SELECT {COLUMNS}, chunk.n FROM {JOINED} WHERE chunk.n > ? ORDER BY chunk.n LIMIT ?",  # noqa: S608  # ours
                         [last, batch_size],
                     ).fetchall()
                     if connection
@@ -132,25 +132,25 @@ class ChunkLedger:
             if not rows:
                 return
             last = rows[-1][6]
-            yield [_record(row) for row in rows]
+            yield [read_record(row) for row in rows]
 
     def delete(self, file_key: str, generation: str | None) -> int:
         condition, values = _of_file(file_key, generation)
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             if connection is None:
                 return 0
-        with self._connections.writing() as connection:
+        with self.connections.writing() as connection:
             return _delete(connection, condition, values)
 
     def generations(self) -> dict[tuple[str, str], int]:
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             if connection is None:
                 return {}
             rows = connection.execute("SELECT file_key, generation, count(*) FROM chunk GROUP BY 1, 2 ORDER BY 1, 2")
             return {(file_key, generation): count for file_key, generation, count in rows}
 
     def stats(self) -> StoreStats:
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             if connection is None:
                 return StoreStats(0, 0)
             row = connection.execute("SELECT count(*), count(DISTINCT file_key) FROM chunk").fetchone()
@@ -158,14 +158,14 @@ class ChunkLedger:
 
     def was_emptied(self) -> bool:
         """Whether there is a ledger and no chunk in it; False for one that was never written, or was lost."""
-        with self._connections.reading() as connection:
+        with self.connections.reading() as connection:
             return connection is not None and connection.execute("SELECT 1 FROM chunk LIMIT 1").fetchone() is None
 
     def remove(self) -> None:
-        self._connections.remove()
+        self.connections.remove()
 
     def close(self) -> None:
-        self._connections.close()
+        self.connections.close()
 
     def _check(self, connection: sqlite3.Connection) -> bool:
         # What vectors mean is forgotten with the last of them: a mistake can be mended by deleting and beginning anew.
@@ -178,11 +178,11 @@ class ChunkLedger:
     def _by_ids(self, connection: sqlite3.Connection, ids: Sequence[str], where: Filter | None = None) -> list[Record]:
         condition, values = compile_filter(where or Filter(), "chunk.metadata")
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM json_each(?) AS wanted JOIN chunk ON chunk.id = wanted.value "  # noqa: S608  # ours
+            f"SELECT {COLUMNS} FROM json_each(?) AS wanted JOIN chunk ON chunk.id = wanted.value "  # noqa: S608  # ours
             f"JOIN body ON body.n = chunk.n WHERE {condition}",
             [orjson.dumps(list(ids)).decode(), *values],
         )
-        return [_record(row) for row in rows]
+        return [read_record(row) for row in rows]
 
 
 def hit(record: Record, value: float, stage: str) -> Hit:
@@ -204,7 +204,7 @@ def _of_file(file_key: str, generation: str | None) -> tuple[str, list[object]]:
     return "chunk.file_key = ? AND chunk.generation = ?", [file_key, generation]
 
 
-def _record(row: Sequence[Any]) -> Record:
+def read_record(row: Sequence[Any]) -> Record:
     chunk_id, file_key, generation, metadata, text, vector = row[:6]
     return Record(chunk_id, text, np.frombuffer(vector, np.float32), file_key, generation, orjson.loads(metadata))
 

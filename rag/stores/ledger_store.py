@@ -9,8 +9,9 @@ import numpy as np
 from rag.errors import InvalidInputError
 from rag.filters import Filter
 from rag.stores import scores
-from rag.stores.base import StoreIdentity, StoreStats
+from rag.stores.base import StoreIdentity, StoreStats, Upkeep
 from rag.stores.ledger import ChunkLedger, hit
+from rag.stores.upkeep import LedgerUpkeep
 from rag.types import Hit, Matrix, Record, Vector
 
 
@@ -20,6 +21,10 @@ class LedgerStore(ABC):
     def __init__(self, identity: StoreIdentity, ledger_path: Path | None) -> None:
         self.identity = identity
         self._ledger = ChunkLedger(ledger_path, identity)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        return LedgerUpkeep(self._ledger)
 
     @abstractmethod
     def upsert(self, records: Sequence[Record]) -> None: ...

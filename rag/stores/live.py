@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from rag.filters import Filter
-from rag.stores.base import Store, StoreIdentity, StoreStats
+from rag.stores.base import Store, StoreIdentity, StoreStats, Upkeep
 from rag.types import Hit, Record, Vector
 
 Pairs = set[tuple[str, str]]
@@ -26,6 +26,11 @@ class LiveStore:
         self.identity: StoreIdentity = inner.identity
         self._inner = inner
         self._live = live
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """That of all chunks, live or not."""
+        return self._inner.upkeep
 
     def upsert(self, records: Sequence[Record]) -> None:
         self._inner.upsert(records)

@@ -5,26 +5,24 @@ from importlib.metadata import version
 from fastapi import APIRouter
 
 from server.deps import HealthServiceDep, SettingsDep
-from server.schemas.health import Health, Hello, Info, Liveness
+from server.schemas.health import Health, Info, Liveness
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/health", operation_id="health", response_model_exclude_none=True)
 async def check_health(health: HealthServiceDep) -> Health:
+    """Whether this server and what it stands on are up, part by part."""
     return await health.check()
 
 
 @router.get("/health/liveness", operation_id="liveness")
 async def check_liveness() -> Liveness:
+    """Whether the process answers at all, for container platforms."""
     return Liveness()
-
-
-@router.get("/", operation_id="hello")
-async def say_hello() -> Hello:
-    return Hello()
 
 
 @router.get("/info", operation_id="info")
 async def get_info(settings: SettingsDep) -> Info:
+    """The version of this server, and where its data lives."""
     return Info(version=version("paddock"), data_directory=str(settings.data_dir))

@@ -9,6 +9,8 @@ from server.schemas.rag import MAX_QUERY_CHARS
 
 QueryText = Annotated[str, StringConstraints(max_length=MAX_QUERY_CHARS)]
 
+Primitive = bool | int | float | str
+
 
 class ChatRequest(ChatCompletionRequest):
     """An OpenAI request that may say what to retrieve."""
@@ -22,6 +24,11 @@ class ChatRequest(ChatCompletionRequest):
     rag_score_threshold: float | None = Field(None, ge=0, le=1)
     rag_queries: list[QueryText] | None = Field(
         None, max_length=20, description="Searched instead of the last user message; several are merged."
+    )
+    variables: dict[str, Primitive | None] | None = Field(
+        None,
+        max_length=1000,
+        description="Fill in `{{name}}` and `{{name | default}}` in configured prompts and tools and in `tools`.",
     )
     include_sources: bool = Field(False, description="Adds the sources that [1] in the answer refers to.")
     sources_limit: int = Field(10, ge=1, le=50, description="Most sources to list.")
@@ -45,7 +52,7 @@ class Thinking(BaseModel):
 class ChatAnswer(ChatCompletion):
     thinking: Thinking | None = Field(None, description="Only when the request asked to think, and the model did.")
     sources: list[Source] | None = Field(None, description="Only with include_sources; empty: nothing was found.")
-    notes: list[str] | None = Field(None, description="Stages of the retrieval that were skipped, and why.")
+    notes: list[str] | None = Field(None, description="What was skipped or left out, and why.")
 
 
 class History(BaseModel):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-UploadStatus = Literal["uploaded", "skipped", "processing"]
+UploadStatus = Literal["uploaded", "skipped", "processing", "failed"]
 
 
 class FileMetadata(BaseModel):
@@ -15,6 +15,9 @@ class FileMetadata(BaseModel):
     mime_type: str
     hash: str
     chunk_count: int | None = Field(None, description="Chunks that queries can find; 0: not processed.")
+    parser_overrides: dict[str, dict[str, Any]] | None = Field(
+        None, description="Options of cutting that were uploaded with the file."
+    )
 
 
 class FileDetail(BaseModel):
@@ -72,10 +75,37 @@ class UploadAnswer(BaseModel):
     task_id: str | None = Field(None, description="Set when the upload started a processing.")
 
 
+class BulkFile(BaseModel):
+    """One file of a bulk upload; `hash` unless it failed."""
+
+    filename: str
+    status: Literal["uploaded", "skipped", "failed"]
+    hash: str | None = None
+    error: str | None = None
+
+
+class BulkAnswer(BaseModel):
+    uploaded: int
+    skipped: int = Field(description="Files whose bytes the dataset had already.")
+    failed: int
+    task_id: str | None = Field(None, description="Set when the upload started a processing.")
+    status: UploadStatus
+    files: list[BulkFile] = Field(description="In the order of the request.")
+
+
 class ActionRequest(BaseModel):
-    action_type: Literal["process", "ingest", "delete_file_chunks", "delete_dataset_chunks"]
-    file_hash: str | None = Field(None, description="Needed by `delete_file_chunks`.")
-    parser_overrides: dict[str, Any] | None = Field(None, description="Not supported; must be empty.")
+    action_type: Literal["process", "ingest", "reprocess", "delete_file_chunks", "delete_dataset_chunks"] = Field(
+        description="`ingest` is `process`. `reprocess` makes everything anew, also what is unchanged."
+    )
+    file_hash: str | None = Field(
+        None, description="Needed by `delete_file_chunks`; `process` and `reprocess` work on this file alone."
+    )
+    failed_only: bool = Field(False, description="`process`, `reprocess`: only files whose last processing failed.")
+    parser_overrides: dict[str, Any] | None = Field(
+        None,
+        description='`process`, `reprocess`: `{pattern: {"chunk_size", "chunk_overlap", "chunk_strategy"}}` for this '
+        "processing, in place of those uploaded with the files.",
+    )
 
 
 class ActionStarted(BaseModel):

@@ -27,3 +27,25 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorBody, "description": "Something behind the server does not answer; trying again may help."},
 }
 """Documented on every route."""
+
+CONFLICT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    409: {"model": ErrorBody, "description": "It exists already, something depends on it, or is writing to it."},
+    429: {"model": ErrorBody, "description": "Others are changing the same thing; try again."},
+    507: {"model": ErrorBody, "description": "The disk is full."},
+}
+TOO_LARGE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    413: {"model": ErrorBody, "description": "Larger than a limit that the message names."},
+    507: {"model": ErrorBody, "description": "The disk is full."},
+}
+
+GUARD_RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorBody, "description": "The API key is missing or wrong."},
+    413: {"model": ErrorBody, "description": "The body is larger than LF_MAX_BODY_BYTES."},
+    421: {"model": ErrorBody, "description": "The server is called by a name that is not its own."},
+    507: {"model": ErrorBody, "description": "The disk is full."},
+}
+"""What stands before and below every route may answer this."""
+
+STALE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    412: {"model": ErrorBody, "description": "`If-Match` names another version than the stored one."}
+}

@@ -66,11 +66,15 @@ class ChatCompletionRequest(SamplingParameters):
     tool_choice: str | dict[str, Any] | None = Field(
         None, description="To force a call takes a provider that speaks OpenAI's protocol, and native_api."
     )
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: bool | None = Field(
+        None, description="Passed on where the provider speaks OpenAI's protocol; without effect elsewhere."
+    )
     logit_bias: dict[str, float] | None = Field(None, description="Only where the provider speaks OpenAI's protocol.")
     logprobs: bool | None = Field(None, description="Not supported; must not be true.")
     top_logprobs: int | None = Field(None, ge=0, le=20, description="Not supported; must be 0.")
-    user: str | None = None
+    user: str | None = Field(
+        None, description="Passed on where the provider speaks OpenAI's protocol; without effect elsewhere."
+    )
     metadata: dict[str, Any] | None = Field(None, description="Accepted, without effect.")
 
 

@@ -1,6 +1,5 @@
-"""Wire models of queries, databases and their health."""
+"""Wire models of queries."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -25,8 +24,10 @@ class RagQuery(BaseModel):
     )
     distance_metric: str | None = Field(None, description="Must be the one that the database was made with.")
     hybrid_alpha: float | None = Field(None, ge=0, le=1, description="Weight of vectors where a strategy fuses.")
-    rerank_model: str | None = None
-    query_expansion: bool = False
+    rerank_model: str | None = Field(
+        None, description="Name of a model in runtime.models whose server reranks (`POST …/v1/rerank`) what was found."
+    )
+    query_expansion: bool = Field(False, description="Asks up to three wordings of the question, made by rule.")
     max_tokens: int | None = Field(None, ge=1, le=8192, description="Most tokens of each result's content.")
     explain: bool = Field(False, description="Adds the score of every stage to each result.")
 
@@ -48,71 +49,3 @@ class RagAnswer(BaseModel):
     retrieval_strategy_used: str
     database_used: str
     notes: list[str] = Field(default_factory=list, description="Stages that were skipped or fell back, and why.")
-
-
-class EmbeddingStrategyInfo(BaseModel):
-    name: str
-    type: str
-    priority: int
-    is_default: bool
-
-
-class RetrievalStrategyInfo(BaseModel):
-    name: str
-    type: str
-    is_default: bool
-
-
-class DatabaseInfo(BaseModel):
-    name: str
-    type: str
-    is_default: bool
-    embedding_strategies: list[EmbeddingStrategyInfo]
-    retrieval_strategies: list[RetrievalStrategyInfo]
-
-
-class DatabaseList(BaseModel):
-    databases: list[DatabaseInfo]
-    default_database: str | None
-
-
-class EmbeddingStrategyDetail(BaseModel):
-    name: str
-    type: str
-    config: dict[str, Any]
-    condition: str | None
-    priority: int
-
-
-class RetrievalStrategyDetail(BaseModel):
-    name: str
-    type: str
-    config: dict[str, Any]
-    default: bool
-
-
-class DatabaseDetail(BaseModel):
-    name: str
-    type: str
-    config: dict[str, Any]
-    embedding_strategies: list[EmbeddingStrategyDetail]
-    retrieval_strategies: list[RetrievalStrategyDetail]
-    default_embedding_strategy: str | None
-    default_retrieval_strategy: str | None
-    dependent_datasets: list[str]
-
-
-class RagComponentHealth(BaseModel):
-    name: str
-    status: Status
-    latency: float = Field(description="Milliseconds, as is `latency_ms`.")
-    latency_ms: float
-    message: str
-
-
-class RagHealth(BaseModel):
-    status: Status
-    database: str
-    components: dict[str, RagComponentHealth]
-    last_check: datetime
-    issues: list[str] | None

@@ -1,5 +1,6 @@
 """Wire models of tasks; what `meta` and `result` hold is fixed in `workers/progress.py`."""
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -13,6 +14,20 @@ class TaskView(BaseModel):
     error: str | None = None
     traceback: str | None = None
     cancelled: bool = False
+
+
+class TaskSummary(TaskView):
+    """A task without what is said of each file."""
+
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+class TaskList(BaseModel):
+    total: int = Field(description="How many tasks there are in these states, on all pages.")
+    tasks: list[TaskSummary]
+    limit: int
+    offset: int
 
 
 class RevertError(BaseModel):

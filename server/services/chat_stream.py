@@ -1,7 +1,7 @@
 """A streamed answer whose beginning is fetched before the headers are sent, and which always gets closed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -9,7 +9,7 @@ import orjson
 
 from rag.errors import RagError
 from rag.llms.base import Delta
-from server.services.chat_wire import ChunkWriter, Opening, error_event
+from server.services.chat_wire import ChunkWriter, Event, Opening, ServerCalls, error_event
 
 Item = TypeVar("Item")
 DONE = "[DONE]"
@@ -62,19 +62,27 @@ async def _next(source: AsyncGenerator[Item, None]) -> Item:
 class ChatStream:
     """The events of one answer as JSON texts, `[DONE]` at the end; a failure on the way is an event, too."""
 
-    def __init__(self, answer: Ahead[Opening | Delta], writer: ChunkWriter) -> None:
+    def __init__(self, answer: Ahead[Opening | Delta | ServerCalls], writer: ChunkWriter) -> None:
         self._answer = answer
         self._writer = writer
 
     async def __aiter__(self) -> AsyncIterator[str]:
         try:
             async for item in self._answer:
-                events = self._writer.open(item) if isinstance(item, Opening) else self._writer.write(item)
-                for event in events:
+                for event in self._events(item):
                     yield orjson.dumps(event).decode()
         except RagError as error:
             yield orjson.dumps(error_event(error.message, error.code)).decode()
         yield DONE
+
+    def _events(self, item: Opening | Delta | ServerCalls) -> Iterator[Event]:
+        match item:
+            case Opening():
+                return self._writer.open(item)
+            case ServerCalls():
+                return self._writer.show(item)
+            case _:
+                return self._writer.write(item)
 
     async def aclose(self) -> None:
         await self._answer.aclose()

@@ -1,7 +1,7 @@
 """One turn of a chat before anything is asked of anyone: which model, which parameters, which queries."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -15,10 +15,12 @@ from rag.llms.messages import last_user_text
 from rag.llms.thinking import generation_limit
 from rag.prompts import Budget, assemble, estimate_json_tokens
 from rag.retrievers.base import Query
+from rag.templates import Filler
 from rag.types import Hit
 from server.schemas.chat import ChatRequest
 from server.schemas.openai import SamplingParameters
 from server.schemas.rag import MAX_QUERY_CHARS
+from server.services.chat_refusals import OPENAI_PROVIDERS, refuse_unsupported
 
 UNKNOWN_WINDOW_TOKENS = 131_072
 """For servers that keep their window to themselves: they refuse what is too long by themselves, and say so."""
@@ -27,7 +29,6 @@ ANSWER_TOKENS = 1024
 
 PASSED_ON = ("logit_bias", "parallel_tool_calls", "user")
 """Parameters of a request that go as they are to a provider that speaks OpenAI's protocol."""
-OPENAI_PROVIDERS = frozenset({"openai", "lemonade", "universal"})
 
 LLMFor = Callable[[ModelConfig], LLM]
 
@@ -45,6 +46,8 @@ class Turn:
     system_messages: tuple[str, ...]
     examples: tuple[Message, ...]
     """Configured messages of other roles: they stand before the conversation."""
+    tools: tuple[Mapping[str, Any], ...]
+    """The request's and the configured ones, in OpenAI's shape; of two with one name the request's."""
     messages: tuple[dict[str, Any], ...]
     """The request's own."""
     size_bytes: int
@@ -82,28 +85,40 @@ class Turn:
                 return wanted and (has_database or self.request.database is not None)
         return has_database or self.request.database is not None
 
-    def llm_request(
-        self, history: Sequence[Message], new: Sequence[Message], hits: Sequence[Hit] | None
-    ) -> tuple[LLMRequest, list[Hit]]:
-        """The prompt within the budget, and the hits that are in it."""
-        bare = self._bare_request()
-        answer_tokens = generation_limit(bare) or ANSWER_TOKENS
-        budget = Budget(self._window_tokens, answer_tokens, estimate_json_tokens(bare.tools))
-        messages, used = assemble(new, self.system_messages, [*self.examples, *history], hits, budget)
-        request = LLMRequest(
-            messages=tuple(messages),
-            sampling=bare.sampling,
-            tools=bare.tools,
-            tool_choice=self.request.tool_choice,
-            think=bare.think,
-            thinking_budget=bare.thinking_budget,
-            response_format=self.parameters.response_format,
-            extra=self.extra,
-            hits=tuple(used),
-        )
-        return request, used
+    @property
+    def may_call_tools(self) -> bool:
+        return self.llm.calls_tools and self.request.tool_choice != "none"
 
-    def _bare_request(self) -> LLMRequest:
+    @property
+    def tool_names(self) -> list[str]:
+        return [str(tool["function"]["name"]) for tool in self.tools]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens for messages, tools not counted."""
+        return self._budget(self._bare_request()).prompt_tokens
+
+    def llm_request(
+        self,
+        history: Sequence[Message],
+        new: Sequence[Message],
+        hits: Sequence[Hit] | None,
+        more_tools: Sequence[Mapping[str, Any]] = (),
+    ) -> LLMRequest:
+        """The prompt within the budget; its `hits` are those that are in it.
+
+        Args:
+            more_tools: those that the server runs.
+        """
+        bare = self._bare_request(more_tools)
+        messages, used = assemble(new, self.system_messages, [*self.examples, *history], hits, self._budget(bare))
+        return replace(bare, messages=tuple(messages), hits=tuple(used))
+
+    def _budget(self, bare: LLMRequest) -> Budget:
+        answer_tokens = generation_limit(bare) or ANSWER_TOKENS
+        return Budget(self._window_tokens, answer_tokens, estimate_json_tokens(bare.tools))
+
+    def _bare_request(self, more_tools: Sequence[Mapping[str, Any]] = ()) -> LLMRequest:
         wanted = self.parameters
         stop = [wanted.stop] if isinstance(wanted.stop, str) else wanted.stop or []
         sampling = Sampling(
@@ -120,24 +135,13 @@ class Turn:
         return LLMRequest(
             messages=(),
             sampling=sampling,
-            tools=tuple(self._tools()),
+            tools=(*self.tools, *more_tools),
+            tool_choice=self.request.tool_choice,
             think=self.is_thinking,
             thinking_budget=wanted.thinking_budget,
+            response_format=wanted.response_format,
+            extra=self.extra,
         )
-
-    def _tools(self) -> list[dict[str, Any]]:
-        """The request's tools and the configured ones; of two with one name the request's counts."""
-        own = [tool.model_dump(exclude_none=True) for tool in self.request.tools or ()]
-        names = {tool["function"]["name"] for tool in own}
-        configured = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in self.model.tools
-            if tool.name not in names
-        ]
-        return [*own, *configured]
 
     @property
     def _window_tokens(self) -> int:
@@ -158,11 +162,12 @@ def plan_turn(project: ProjectConfig, request: ChatRequest, llm_for: LLMFor) -> 
     if request.n not in (None, 1):
         raise BadRequestError(f"n = {request.n}: only one answer per request is possible")
     model = project.model(request.model)
-    _refuse_unsupported(model, request)
-    prompts = project.prompts_for(model)
     parameters, extra = _parameters(model, request)
+    refuse_unsupported(model, request, parameters)
+    filler = Filler(request.variables)
+    prompts = filler.fill(project.prompts_for(model))
     messages = tuple(message.model_dump(exclude_none=True) for message in request.messages)
-    tools = [tool.model_dump(exclude_none=True) for tool in request.tools or ()]
+    tools = tuple(_tools(model, request, filler))
     return Turn(
         project=project,
         request=request,
@@ -172,9 +177,23 @@ def plan_turn(project: ProjectConfig, request: ChatRequest, llm_for: LLMFor) -> 
         extra=extra,
         system_messages=tuple(prompt["content"] for prompt in prompts if prompt["role"] == "system"),
         examples=tuple(prompt for prompt in prompts if prompt["role"] != "system"),
+        tools=tools,
         messages=messages,
         size_bytes=len(orjson.dumps([messages, tools])),
     )
+
+
+def _tools(model: ModelConfig, request: ChatRequest, filler: Filler) -> Iterator[dict[str, Any]]:
+    """Braces in a request's tools are plain text for clients that know nothing of variables."""
+    own: list[dict[str, Any]] = [tool.model_dump(exclude_none=True) for tool in request.tools or ()]
+    if request.variables is not None:
+        own = filler.fill(own)
+    yield from own
+    names = {tool["function"]["name"] for tool in own}
+    for tool in model.tools:
+        function = filler.fill({"name": tool.name, "description": tool.description, "parameters": tool.parameters})
+        if function["name"] not in names:
+            yield {"type": "function", "function": function}
 
 
 def _parameters(model: ModelConfig, request: ChatRequest) -> tuple[SamplingParameters, dict[str, Any]]:
@@ -197,18 +216,3 @@ def _parameters(model: ModelConfig, request: ChatRequest) -> tuple[SamplingParam
     if model.provider in OPENAI_PROVIDERS:
         extra |= request.model_dump(include=set(PASSED_ON), exclude_none=True)
     return parameters, extra
-
-
-def _refuse_unsupported(model: ModelConfig, request: ChatRequest) -> None:
-    """What would change the answer and cannot be done is said, never passed over."""
-    if request.logprobs or request.top_logprobs:
-        raise BadRequestError("logprobs: log probabilities are not supported; leave logprobs and top_logprobs out")
-    speaks_openai = model.provider in OPENAI_PROVIDERS
-    if request.logit_bias and not speaks_openai:
-        raise BadRequestError(f"logit_bias: model '{model.name}' ({model.provider}) cannot do this; leave it out")
-    is_forced = request.tool_choice not in (None, "auto", "none")
-    if is_forced and not (speaks_openai and model.tool_call_strategy == "native_api"):
-        raise BadRequestError(
-            f"tool_choice: model '{model.name}' ({model.provider}, {model.tool_call_strategy}) cannot be made to call "
-            "a tool; use 'auto' or 'none'"
-        )

@@ -28,16 +28,27 @@ class Opening:
     prompt_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class ServerCalls:
+    """Whole tool calls that the server is about to run: shown to the client, nothing for it to answer."""
+
+    calls: Sequence[Mapping[str, Any]]
+
+
 @dataclass(slots=True)
 class Reply:
-    """An answer as it comes together."""
+    """An answer as it comes together. The pieces of its calls are numbered and in the form of `CallPieces`."""
 
     content: str = ""
     thinking: str = ""
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
     usage: Usage | None = None
+    calls: dict[int, dict[str, Any]] = field(default_factory=dict)
     _pieces: list[str] = field(default_factory=list)
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        return [self.calls[number] for number in sorted(self.calls)]
 
     def add(self, delta: Delta) -> None:
         self._pieces.append(delta.content)
@@ -65,14 +76,11 @@ class Reply:
         }
 
     def _add_call(self, call: Mapping[str, Any]) -> None:
-        index = int(call.get("index", len(self.tool_calls)))
-        while len(self.tool_calls) <= index:
-            self.tool_calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-        known = self.tool_calls[index]
-        function = call.get("function") or {}
-        known["id"] = known["id"] or call.get("id") or ""
-        known["function"]["name"] += function.get("name") or ""
-        known["function"]["arguments"] += function.get("arguments") or ""
+        known = self.calls.get(call["index"])
+        if known is None:
+            self.calls[call["index"]] = {"id": call["id"], "type": "function", "function": dict(call["function"])}
+        else:
+            known["function"]["arguments"] += call["function"]["arguments"]
 
 
 def new_id() -> str:
@@ -133,6 +141,13 @@ class ChunkWriter:
         if delta.finish_reason is not None:
             yield from self._finish(delta.finish_reason)
 
+    def show(self, running: ServerCalls) -> Iterator[Event]:
+        """A chunk for each call that the server runs, complete in itself."""
+        tag, self._is_tag_open = CLOSE_TAG if self._is_tag_open else "", False
+        if tag:
+            yield self._chunk({"content": tag})
+        yield from (self._chunk({"tool_calls": [dict(call)]}) for call in running.calls)
+
     def _text(self, delta: Delta) -> str:
         text = ""
         if delta.thinking and self._is_thinking:
@@ -165,13 +180,12 @@ class ChunkWriter:
 
 def _call_pieces(call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A whole call becomes two deltas, as clients expect: who is called, then with what."""
-    function = call.get("function") or {}
-    name, arguments = function.get("name"), function.get("arguments")
-    if not (name and arguments):
+    function = call["function"]
+    if "name" in function and function["arguments"]:
+        yield {**call, "function": {"name": function["name"], "arguments": ""}}
+        yield {"index": call["index"], "function": {"arguments": function["arguments"]}}
+    else:
         yield dict(call)
-        return
-    yield {**call, "function": {"name": name, "arguments": ""}}
-    yield {"index": call.get("index", 0), "function": {"arguments": arguments}}
 
 
 def error_event(message: str, code: str) -> Event:

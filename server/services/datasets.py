@@ -1,32 +1,77 @@
 """What the dataset routes do, but for receiving uploads (see uploads.py)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from anyio import to_thread
 
 from config.loader import ProjectStore
+from config.overrides import ParserOverrides, check_against
 from config.project import DatasetConfig, ProjectConfig
-from rag.errors import BadRequestError, RagError
+from rag.errors import BadRequestError, RagError, UpstreamError
 from server.schemas.datasets import (
+    BulkAnswer,
     DatasetChunksDeleted,
     DatasetCreate,
-    DatasetDetails,
-    DatasetList,
     DatasetStrategies,
     DatasetView,
-    DetailedDataset,
     FileChunksDeleted,
-    FileDetail,
-    FileMetadata,
     FileRemoved,
     UploadAnswer,
+    UploadStatus,
 )
-from server.services.uploads import Upload, receive_upload, refuse_early
+from server.services.dataset_views import bulk_answer, dataset_view
+from server.services.uploads import (
+    MAX_BULK_FILES,
+    CheckOverrides,
+    Received,
+    receive_bulk,
+    receive_upload,
+    refuse_early,
+)
 from state.file_names import StoredFile
 from state.files import DatasetFiles
-from state.generations import GenerationStore, LiveFile
-from workers.dispatch import StoredFile as TaskFile
+from state.generations import GenerationStore
+
+MAX_HASH_CHARS = 64
+
+Place = tuple[str, str, str]
+"""Namespace, project, dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """What comes with the body of an upload.
+
+    Args:
+        length: as the client declares it; 0 when it declares nothing.
+    """
+
+    content_type: str = ""
+    length: int = 0
+    auto_process: bool | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a dataset is processed, and how.
+
+    Args:
+        failed_only: files whose last processing failed.
+        overrides: options of cutting, instead of those that came with the files.
+        force: also what is unchanged.
+    """
+
+    file_hash: str | None = None
+    failed_only: bool = False
+    overrides: ParserOverrides | None = None
+    force: bool = False
+
+
+EVERYTHING = Selection()
 
 
 class DatasetDispatcher(Protocol):
@@ -39,9 +84,13 @@ class DatasetDispatcher(Protocol):
         project: str,
         dataset: str,
         config: ProjectConfig,
-        files: Sequence[TaskFile],
+        files: Sequence[StoredFile],
         request_id: str | None,
+        overrides: ParserOverrides | None = None,
+        force: bool = False,
     ) -> str: ...
+
+    def failed_files(self, namespace: str, project: str, dataset: str) -> set[str]: ...
 
     def remove_chunks(
         self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str
@@ -66,10 +115,11 @@ class DatasetService:
         self._generations = generations
         self._max_upload_bytes = max_upload_bytes
 
-    def list(self, namespace: str, project: str, *, with_details: bool) -> DatasetList:
+    def list(self, namespace: str, project: str, *, with_details: bool) -> dict[str, Any]:
+        """As `DatasetList`."""
         config = self._projects.load(namespace, project)
         datasets = [self._view(namespace, project, entry, with_details=with_details) for entry in config.datasets]
-        return DatasetList(total=len(datasets), datasets=datasets)
+        return {"total": len(datasets), "datasets": datasets}
 
     def strategies(self, namespace: str, project: str) -> DatasetStrategies:
         config = self._projects.load(namespace, project)
@@ -115,78 +165,121 @@ class DatasetService:
         self._projects.edit(namespace, project, remove)
         self._files(namespace, project, dataset).remove_all()
         self._generations.forget(namespace, project, dataset)  # also of uploads that came in meanwhile
-        return view
+        return DatasetView(**view)
 
-    async def upload(
-        self,
-        namespace: str,
-        project: str,
-        dataset: str,
-        body: AsyncIterator[bytes],
-        *,
-        headers: Mapping[str, str],
-        auto_process: bool | None,
-        request_id: str | None,
-    ) -> UploadAnswer:
+    async def upload(self, place: Place, body: AsyncIterator[bytes], wanted: UploadRequest) -> UploadAnswer:
         """Store a file; process it at once when the request or the dataset's configuration asks for that."""
-        _, entry = await to_thread.run_sync(self._found, namespace, project, dataset)
-        files, limit = self._files(namespace, project, dataset), self._max_upload_bytes
-        refuse_early(self._projects.paths(namespace, project).root, length=_length(headers), max_bytes=limit)
-        content_type = headers.get("content-type", "")
-        upload = await receive_upload(files, body, content_type=content_type, max_bytes=limit)
-        is_processed_now = entry.auto_process if auto_process is None else auto_process
-        return await to_thread.run_sync(
-            self._take_in, (namespace, project, dataset), upload, request_id, is_processed_now
+        files, entry, check = await to_thread.run_sync(self._upload_target, place)
+        limit = self._max_upload_bytes
+        refuse_early(self._project_root(place), length=wanted.length, max_bytes=limit)
+        received = await receive_upload(files, body, content_type=wanted.content_type, max_bytes=limit, check=check)
+        is_processed_now = entry.auto_process if wanted.auto_process is None else wanted.auto_process
+        task_id = await to_thread.run_sync(self._take_in, place, received, wanted.request_id, is_processed_now)
+        (upload,) = received.stored
+        return UploadAnswer(
+            filename=upload.file.original_file_name,
+            hash=upload.file.hash,
+            skipped=upload.is_duplicate,
+            status=_status(received, task_id),
+            task_id=task_id,
         )
 
-    def _take_in(
-        self, place: tuple[str, str, str], upload: Upload, request_id: str | None, is_processed_now: bool
-    ) -> UploadAnswer:
-        """What follows once the bytes are there: the file's row, and its processing if that is wanted."""
-        file = upload.file
-        with self._files(*place).locked():  # two uploads of the same bytes must not both make the row
-            self._generations.ensure(*place, {file.hash: file.original_file_name})
+    async def upload_bulk(self, place: Place, body: AsyncIterator[bytes], wanted: UploadRequest) -> BulkAnswer:
+        """Store several files; one that cannot be stored is told by name and keeps no other back."""
+        files, _, check = await to_thread.run_sync(self._upload_target, place)
+        limit = self._max_upload_bytes
+        refuse_early(self._project_root(place), length=wanted.length, max_bytes=MAX_BULK_FILES * limit)
+        received = await receive_bulk(files, body, content_type=wanted.content_type, max_bytes=limit, check=check)
+        task_id = await to_thread.run_sync(
+            self._take_in, place, received, wanted.request_id, wanted.auto_process or False
+        )
+        return bulk_answer(received, _status(received, task_id), task_id)
+
+    def _project_root(self, place: Place) -> Path:
+        """On the disk that an upload goes to; the dataset's own folder may not be there yet."""
+        return self._projects.paths(*place[:2]).root
+
+    def _upload_target(self, place: Place) -> tuple[DatasetFiles, DatasetConfig, CheckOverrides]:
+        config, entry = self._found(*place)
+
+        def check(overrides: ParserOverrides | None) -> None:
+            if overrides:
+                check_against(overrides, config.strategy(entry.data_processing_strategy))
+
+        return self._files(*place), entry, check
+
+    def _take_in(self, place: Place, received: Received, request_id: str | None, is_processed_now: bool) -> str | None:
+        """What follows once the bytes are there: the files' rows, and their processing if that is wanted."""
+        uploads, files = received.stored, self._files(*place)
+        if not uploads:
+            return None
+        names = {upload.file.hash: upload.file.original_file_name for upload in uploads}
+        with files.locked():  # two uploads of the same bytes must not both make the row
+            self._generations.ensure(*place, names)
         try:
             config, _ = self._found(*place)
         except RagError:  # dataset or project were deleted during the upload
-            self._generations.forget(*place, file.hash)
+            for file_hash in names:
+                self._generations.forget(*place, file_hash)
             raise
-        answer = UploadAnswer(
-            filename=file.original_file_name,
-            hash=file.hash,
-            skipped=upload.is_duplicate,
-            status="skipped" if upload.is_duplicate else "uploaded",
-        )
-        is_live = self._generations.of_dataset(*place)[file.hash].generation is not None
-        if not is_processed_now or (upload.is_duplicate and is_live):
-            return answer
-        task_id = self._start(place, config, [file], request_id)
-        return answer.model_copy(update={"status": "processing", "task_id": task_id})
+        taken = {upload.file.hash: upload.file for upload in uploads}
+        if received.overrides is not None:
+            taken = {file_hash: files.set_overrides(file_hash, received.overrides) for file_hash in taken}
+        if not is_processed_now:
+            return None
+        live = self._generations.of_dataset(*place)
+        is_known = {upload.file.hash for upload in uploads if upload.is_duplicate and live[upload.file.hash].generation}
+        if received.overrides is None and is_known >= set(taken):
+            return None
+        return self._start(place, config, list(taken.values()), request_id)
 
-    def process(self, namespace: str, project: str, dataset: str, request_id: str | None) -> str:
-        """Start processing every file of the dataset; returns the task's id."""
-        config, _ = self._found(namespace, project, dataset)
-        files = self._files(namespace, project, dataset).list()
-        return self._start((namespace, project, dataset), config, files, request_id)
+    def process(self, place: Place, request_id: str | None, which: Selection = EVERYTHING) -> str:
+        """Start processing files of the dataset, all of them unless `which` says less; returns the task's id.
+
+        Raises:
+            NotFoundError: no such dataset, or no such file in it.
+            BadRequestError: an override does not go with the dataset's strategy.
+        """
+        config, _ = self._found(*place)
+        files = self._files(*place)
+        chosen = files.list() if which.file_hash is None else [files.get(which.file_hash)]
+        if which.failed_only:
+            failed = self._dispatcher.failed_files(*place)
+            chosen = [file for file in chosen if file.hash in failed]
+        return self._start(place, config, chosen, request_id, overrides=which.overrides, force=which.force)
 
     def remove_file(
         self, namespace: str, project: str, dataset: str, file_hash: str, *, with_bytes: bool
     ) -> FileRemoved:
         """Take a file out of the dataset: pending work, chunks, metadata and, if asked for, its bytes."""
         config, _ = self._found(namespace, project, dataset)
-        files = self._files(namespace, project, dataset)
-        files.get(file_hash)
+        self._require_file((namespace, project, dataset), file_hash)
         deleted = self._dispatcher.remove_file(namespace, project, config, dataset, file_hash)
-        files.remove(file_hash, with_bytes=with_bytes)
+        self._files(namespace, project, dataset).remove(file_hash, with_bytes=with_bytes)
         self._generations.forget(namespace, project, dataset, file_hash)
         return FileRemoved(file_hash=file_hash, deleted_chunks=deleted)
 
     def clear_file(self, namespace: str, project: str, dataset: str, file_hash: str) -> FileRemoved:
         """Delete a file's chunks; the file stays and can be processed again."""
         config, _ = self._found(namespace, project, dataset)
-        self._files(namespace, project, dataset).get(file_hash)
+        has_metadata = self._require_file((namespace, project, dataset), file_hash)
         deleted = self._dispatcher.remove_chunks(namespace, project, config, dataset, file_hash)
+        if not has_metadata:  # nothing is left of it
+            self._generations.forget(namespace, project, dataset, file_hash)
         return FileRemoved(file_hash=file_hash, deleted_chunks=deleted)
+
+    def _require_file(self, place: Place, file_hash: str) -> bool:
+        """Whether the file has metadata. One whose metadata was deleted by hand is still known by its chunks.
+
+        Raises:
+            NotFoundError: it is not known at all.
+        """
+        files = self._files(*place)
+        if files.find(file_hash) is not None:
+            return True
+        if len(file_hash) > MAX_HASH_CHARS or self._generations.of_file(*place, file_hash) is None:
+            files.get(file_hash)  # raises
+        return False
 
     def delete_file_chunks(
         self, namespace: str, project: str, dataset: str, file_hash: str | None
@@ -198,15 +291,40 @@ class DatasetService:
         return FileChunksDeleted(message=message, **removed.model_dump())
 
     def delete_dataset_chunks(self, namespace: str, project: str, dataset: str) -> DatasetChunksDeleted:
-        """Delete the chunks of every file; the files stay."""
+        """Delete the chunks of every file; the files stay.
+
+        Raises:
+            UpstreamError: the store does not answer, and nothing was deleted.
+        """
         config, _ = self._found(namespace, project, dataset)
-        files = self._files(namespace, project, dataset).list()
-        deleted = sum(self._dispatcher.remove_chunks(namespace, project, config, dataset, file.hash) for file in files)
-        message = f"Deleted {deleted} chunk(s) of {len(files)} file(s)"
-        return DatasetChunksDeleted(message=message, total_deleted_chunks=deleted, total_files_cleared=len(files))
+        hashes = {file.hash for file in self._files(namespace, project, dataset).list()}
+        hashes |= set(self._generations.of_dataset(namespace, project, dataset))
+        deleted = cleared = 0
+        for file_hash in sorted(hashes):
+            try:
+                deleted += self._dispatcher.remove_chunks(namespace, project, config, dataset, file_hash)
+            except UpstreamError:
+                if not cleared:
+                    raise
+                break  # it would not answer for the others either, and each would wait for that
+            cleared += 1
+        failed = len(hashes) - cleared
+        return DatasetChunksDeleted(
+            message=f"Deleted {deleted} chunk(s) of {cleared} file(s)" + (f"; {failed} failed" if failed else ""),
+            total_deleted_chunks=deleted,
+            total_files_cleared=cleared,
+            total_files_failed=failed,
+        )
 
     def _start(
-        self, place: tuple[str, str, str], config: ProjectConfig, files: Sequence[StoredFile], request_id: str | None
+        self,
+        place: Place,
+        config: ProjectConfig,
+        files: Sequence[StoredFile],
+        request_id: str | None,
+        *,
+        overrides: ParserOverrides | None = None,
+        force: bool = False,
     ) -> str:
         namespace, project, dataset = place
         return self._dispatcher.start_ingest(
@@ -214,8 +332,10 @@ class DatasetService:
             project=project,
             dataset=dataset,
             config=config,
-            files=[TaskFile(file.hash, file.original_file_name) for file in files],
+            files=files,
             request_id=request_id,
+            overrides=overrides,
+            force=force,
         )
 
     def _found(self, namespace: str, project: str, dataset: str) -> tuple[ProjectConfig, DatasetConfig]:
@@ -225,55 +345,21 @@ class DatasetService:
     def _files(self, namespace: str, project: str, dataset: str) -> DatasetFiles:
         return DatasetFiles(self._projects.paths(namespace, project).dataset(dataset))
 
-    def _view(
-        self, namespace: str, project: str, entry: DatasetConfig, *, with_details: bool
-    ) -> DatasetView | DetailedDataset:
+    def _view(self, namespace: str, project: str, entry: DatasetConfig, *, with_details: bool) -> dict[str, Any]:
         try:
             files = self._files(namespace, project, entry.name).list()
         except BadRequestError:  # a name in an old file that can be no folder has no files
             files = []
-        base = {
-            "name": entry.name,
-            "database": entry.database,
-            "data_processing_strategy": entry.data_processing_strategy,
-            "files": [file.hash for file in files],
-            "auto_process": entry.auto_process,
-        }
-        if not with_details:
-            return DatasetView(**base)
-        live = self._generations.of_dataset(namespace, project, entry.name)
-        return DetailedDataset(**base, details=_details(files, live))
+        live = self._generations.of_dataset(namespace, project, entry.name) if with_details else None
+        return dataset_view(entry, files, live)
 
 
-def _details(files: Sequence[StoredFile], live: Mapping[str, LiveFile]) -> DatasetDetails:
-    return DatasetDetails(
-        total_files=len(files),
-        total_size_bytes=sum(file.size for file in files),
-        file_details=[
-            FileDetail(
-                hash=file.hash, original_filename=file.original_file_name, size=file.size, timestamp=file.timestamp
-            )
-            for file in files
-        ],
-        files_metadata=[
-            FileMetadata(
-                original_file_name=file.original_file_name,
-                resolved_file_name=file.resolved_file_name,
-                timestamp=file.timestamp,
-                size=file.size,
-                mime_type=file.mime_type,
-                hash=file.hash,
-                chunk_count=live[file.hash].chunk_count if file.hash in live else 0,
-            )
-            for file in files
-        ],
-    )
-
-
-def _length(headers: Mapping[str, str]) -> int:
-    """What the client declares; 0 when it declares nothing."""
-    length = headers.get("content-length", "")
-    return int(length[:20]) if length.isdecimal() else 0
+def _status(received: Received, task_id: str | None) -> UploadStatus:
+    if task_id is not None:
+        return "processing"
+    if not received.stored:
+        return "failed"
+    return "skipped" if all(upload.is_duplicate for upload in received.stored) else "uploaded"
 
 
 def _not_supported(kind: str, name: str, known: list[str]) -> BadRequestError:

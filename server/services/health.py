@@ -14,10 +14,12 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy import text
 
 from config.loader import ProjectStore
+from config.providers import provider_defaults
 from config.settings import Settings
 from rag.errors import RagError
 from server.schemas.health import ComponentHealth, Health
 from server.schemas.rag import Status
+from server.services.designer import Designer
 from server.services.warm_up import WarmUp
 from state.database import StateDatabase
 from state.workers import WorkerInfo
@@ -27,7 +29,7 @@ CHECK_THREADS = 16
 LOW_DISK_BYTES = 500_000_000
 QUEUES = ("parse", "embed", "default")
 SEED_PROJECT = ("llamafarm", "project_seed")
-OPTIONAL = frozenset({"ollama"})
+OPTIONAL = frozenset({"ollama", "embedding-servers", "designer"})
 """Shown, but not part of what this server runs: they do not pull the whole down."""
 
 
@@ -59,6 +61,8 @@ class HealthService:
         dispatcher: HealthDispatcher,
         client: httpx.AsyncClient,
         warm_up: WarmUp,
+        *,
+        open_circuits: Callable[[], list[str]],
     ) -> None:
         self._settings = settings
         self._database = database
@@ -66,6 +70,8 @@ class HealthService:
         self._dispatcher = dispatcher
         self._client = client
         self._warm_up = warm_up
+        self._open_circuits = open_circuits
+        self._designer = Designer(settings.designer_dist_path, {})
         self._threads = CapacityLimiter(CHECK_THREADS)
 
     async def check(self) -> Health:
@@ -78,6 +84,8 @@ class HealthService:
                 "redis": self._threaded(self._broker),
                 "chroma": self._chroma,
                 "ollama": self._ollama,
+                "embedding-servers": self._embedding_servers,
+                "designer": self._threaded(self._web_app),
             }
         )
         seeds = await _gathered({"project": self._threaded(self._seed)}) if self._has_seed() else []
@@ -155,12 +163,33 @@ class HealthService:
             return Finding(f"What answers at {self._settings.ollama_host} is not Ollama", "unhealthy")
         return Finding(f"Ollama answers with {len(models)} model(s)", details={"models": len(models)})
 
+    async def _embedding_servers(self) -> Finding:
+        """Those that projects name; the workers keep their own count of failures."""
+        given_up = self._open_circuits()
+        if not given_up:
+            return Finding("No embedding server is given up", details={"open_circuits": []})
+        message = f"Failed repeatedly and not asked for a while: {', '.join(given_up)}; see that it runs"
+        return Finding(message, "degraded", {"open_circuits": given_up})
+
+    def _web_app(self) -> Finding:
+        folder, problem = self._designer.folder, self._designer.problem
+        if folder is None:
+            return Finding("No web app is configured (DESIGNER_DIST_PATH)", details={"is_served": False})
+        if problem is not None:
+            return Finding(problem, "unhealthy", {"is_served": False})
+        return Finding("The web app is served at /", details={"is_served": True})
+
     def _has_seed(self) -> bool:
         return self._projects.paths(*SEED_PROJECT).exists
 
     def _seed(self) -> Finding:
         model = self._projects.load(*SEED_PROJECT).model()
-        runtime = {"provider": model.provider, "model": model.model, "host": model.base_url}
+        defaults = provider_defaults(model, self._settings)
+        runtime = {
+            "provider": model.provider,
+            "model": model.model or defaults.get("model"),
+            "host": model.base_url or defaults.get("base_url"),
+        }
         return Finding("The seed project is readable", runtime=runtime)
 
 

@@ -1,6 +1,5 @@
 """What the project routes do."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from config.loader import LoadedProject, ProjectStore
@@ -10,7 +9,7 @@ from config.warnings import project_warnings
 from rag.errors import ConfigError
 from server.schemas.projects import ProjectList, ProjectView
 
-KEPT_WARNINGS = 1024
+KEPT_VIEWS = 4096
 
 
 class ProjectEraser(Protocol):
@@ -28,11 +27,12 @@ class ProjectService:
         self._store = store
         self._eraser = eraser
         self._sessions = sessions
-        self._warnings: dict[str, list[str]] = {}
+        self._views: dict[tuple[str, str], tuple[LoadedProject, ProjectView]] = {}
 
     def list(self, namespace: str) -> ProjectList:
-        """Of an unknown namespace: none. Folders whose file cannot be read at all are passed over."""
-        projects = [self._view(each) for each in self._store.list(namespace) if each.is_readable]
+        """Of an unknown namespace: none. One whose file cannot be read at all is told with an empty configuration:
+        who misses it has to learn why."""
+        projects = [self._view(each) for each in self._store.list(namespace)]
         return ProjectList(total=len(projects), projects=projects)
 
     def create(self, namespace: str, name: str, template: str | None) -> tuple[ProjectView, str]:
@@ -62,25 +62,23 @@ class ProjectService:
             return None
 
     def _view(self, loaded: LoadedProject) -> ProjectView:
-        return ProjectView(
+        """Kept as long as the file is what it was: a namespace of a thousand projects is listed from these."""
+        key = (loaded.namespace, loaded.name)
+        kept = self._views.get(key)
+        if kept is not None and kept[0] is loaded:
+            return kept[1]
+        if len(self._views) >= KEPT_VIEWS:
+            self._views.clear()
+        view = ProjectView(
             namespace=loaded.namespace,
             name=loaded.name,
             config=public_config(loaded.raw),
             validation_error=loaded.validation_error,
-            warnings=[*self._warnings_of(loaded)],
+            warnings=[] if loaded.config is None else project_warnings(loaded.config),
             last_modified=loaded.last_modified,
         )
+        self._views[key] = (loaded, view)
+        return view
 
     def _tagged(self, loaded: LoadedProject) -> tuple[ProjectView, str]:
         return self._view(loaded), loaded.etag
-
-    def _warnings_of(self, loaded: LoadedProject) -> Sequence[str]:
-        """Kept by etag: equal files have equal warnings."""
-        if loaded.config is None:
-            return []
-        found = self._warnings.get(loaded.etag)
-        if found is None:
-            if len(self._warnings) >= KEPT_WARNINGS:
-                self._warnings.clear()
-            found = self._warnings[loaded.etag] = project_warnings(loaded.config)
-        return found

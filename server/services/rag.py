@@ -21,6 +21,9 @@ from rag.errors import BadRequestError, InvalidInputError, UpstreamError
 from rag.filters import parse_filter
 from rag.pipelines.query import QueryPipeline
 from rag.retrievers.base import Query, Retrieval, Retriever
+from rag.retrievers.models import Models
+from rag.retrievers.multi_query import variants
+from rag.retrievers.rerank import reranked
 from rag.types import Hit
 from server.schemas.rag import RagAnswer, RagHit, RagQuery
 
@@ -28,6 +31,11 @@ QUERY_THREADS = 64
 PROJECT_THREADS = 16
 """Of one project: one whose embedder or store stalls must not stop the queries of others."""
 DEFAULT_TOP_K = 5
+RERANKED = 30
+"""Candidates that a rerank model is given, or top_k where that is more."""
+RERANK_TIMEOUT_S = 20.0
+WORDINGS = 3
+"""Of one question with query_expansion, itself included."""
 METRICS = {
     "cosine": "cosine",
     "l2": "l2",
@@ -47,6 +55,8 @@ class QueryAssembly(Protocol):
     def embedder(self, database: DatabaseConfig) -> Embedder: ...
 
     def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]: ...
+
+    def models(self, config: ProjectConfig) -> Models: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +163,15 @@ class RagService:
             score_threshold=wanted.score_threshold,
             hybrid_alpha=wanted.hybrid_alpha,
         )
-        found = await self._searcher.search(config, [query], database=database.name, strategy=wanted.retrieval_strategy)
-        hits = await self._cut(found.retrieval.hits, wanted.max_tokens, config, database)
+        wordings = _wordings(query, is_expanded=wanted.query_expansion)
+        if wanted.rerank_model is not None:
+            config.model(wanted.rerank_model)  # a name that is not known is told before the search
+            wordings = [replace(each, top_k=max(RERANKED, wanted.top_k)) for each in wordings]
+        found = await self._searcher.search(
+            config, wordings, database=database.name, strategy=wanted.retrieval_strategy
+        )
+        ranked, more = await self._reranked(found.retrieval.hits, wanted, config)
+        hits = await self._cut(ranked[: wanted.top_k], wanted.max_tokens, config, database)
         return RagAnswer(
             query=wanted.query,
             results=[_wire_hit(hit, explain=wanted.explain) for hit in hits],
@@ -162,8 +179,25 @@ class RagService:
             processing_time_ms=round((time.perf_counter() - started_at) * 1000, 3),
             retrieval_strategy_used=found.strategy,
             database_used=found.database,
-            notes=[*found.retrieval.notes, *_ignored(wanted)],
+            notes=[*_expanded(wordings), *found.retrieval.notes, *more, *_ignored(wanted)],
         )
+
+    async def _reranked(
+        self, hits: Sequence[Hit], wanted: RagQuery, config: ProjectConfig
+    ) -> tuple[Sequence[Hit], list[str]]:
+        """The hits as the rerank model orders them; as they are, with a note, when its server does not answer."""
+        name = wanted.rerank_model
+        if name is None or not hits:
+            return hits, []
+
+        def work() -> list[Hit]:
+            reranker = self._searcher.assembly.models(config).reranker(name, timeout_s=RERANK_TIMEOUT_S)
+            return reranked(wanted.query, hits, reranker)
+
+        try:
+            return await self._searcher.within_deadline(config, work), []
+        except UpstreamError as error:
+            return hits, [f"rerank_model '{name}' was skipped: {error.message}; the order is that of the search"]
 
     async def _cut(
         self, hits: Sequence[Hit], max_tokens: int | None, config: ProjectConfig, database: DatabaseConfig
@@ -184,17 +218,20 @@ def first_tokens(text: str, count: int, counter: TokenCounter) -> str:
     return text if len(spans) <= count else text[: spans[count - 1][1]]
 
 
+def _wordings(query: Query, *, is_expanded: bool) -> list[Query]:
+    """The question itself first; with expansion, other wordings of it too, made by rule."""
+    if not is_expanded:
+        return [query]
+    return [replace(query, text=text) for text in variants(query.text, WORDINGS)]
+
+
+def _expanded(wordings: Sequence[Query]) -> list[str]:
+    others = [f"'{each.text[:100]}'" for each in wordings[1:]]
+    return [f"query_expansion: also asked {', '.join(others)}"] if others else []
+
+
 def _refuse_unsupported(wanted: RagQuery, database: DatabaseConfig) -> None:
     """What is asked for and cannot be done is said, never passed over."""
-    if wanted.rerank_model is not None:
-        raise BadRequestError(
-            f"rerank_model '{wanted.rerank_model}': a query cannot choose a reranker; leave rerank_model out"
-        )
-    if wanted.query_expansion:
-        raise BadRequestError(
-            "query_expansion: a single query is not expanded; set it to false, or choose a retrieval_strategy of "
-            "type MultiQueryStrategy"
-        )
     if wanted.distance_metric is None:
         return
     metric = METRICS.get(wanted.distance_metric.lower())

@@ -1,32 +1,29 @@
-"""Reads a multipart upload straight into a dataset: parsed, hashed and written as it arrives, never whole in memory."""
+"""Takes uploads straight into a dataset: hashed and written as they arrive, never whole in memory."""
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from anyio import CancelScope, to_thread
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 
+from config.overrides import ParserOverrides, read_overrides
 from rag.errors import BadRequestError, InvalidInputError, LimitExceededError, StorageFullError
+from server.services.forms import Form, boundary_of, pump
 from state.file_names import StoredFile
 from state.files import DatasetFiles
 from state.incoming import IncomingFile
 
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
-
 FILE_PART = "file"
+BULK_PART = "files"
+MAX_BULK_FILES = 100
 FORM_OVERHEAD_BYTES = 1_000_000
-"""What boundaries, headers and text fields may add to the bytes of the file."""
-BATCH_BYTES = 1_000_000
-MAX_PARTS = 64
-MAX_FIELD_BYTES = 64 * 1024
-MAX_HEADER_BYTES = 128 * 1024
-NO_OVERRIDES = frozenset({"", "{}", "[]", "null"})
+"""What boundaries, headers and text fields may add to the bytes of a file."""
+OVERRIDES_FIELD = "parser_overrides"
+
+CheckOverrides = Callable[[ParserOverrides | None], None]
+"""Raises BadRequestError when they do not go with the dataset's strategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,125 +34,147 @@ class Upload:
     is_duplicate: bool
 
 
-@dataclass(slots=True)
-class _Part:
-    headers: dict[str, bytes] = field(default_factory=dict)
-    name: str = ""
-    filename: str | None = None
-    data: bytearray = field(default_factory=bytearray)
+@dataclass(frozen=True, slots=True)
+class FailedUpload:
+    """A file of a bulk upload that was not stored; `filename` as the client gave it."""
+
+    filename: str
+    error: str
 
 
-class _Form:
-    """Follows the parser's callbacks: the bytes of the part `file` go to `sink`, text fields are kept."""
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The files of one request, in its order."""
 
-    def __init__(self, boundary: bytes, sink: IncomingFile) -> None:
-        self.fields: dict[str, str] = {}
+    uploads: tuple[Upload | FailedUpload, ...]
+    overrides: ParserOverrides | None
+
+    @property
+    def stored(self) -> tuple[Upload, ...]:
+        return tuple(upload for upload in self.uploads if isinstance(upload, Upload))
+
+
+class _OneFile:
+    """Writes to `incoming`, which is committed only when the whole form has turned out well."""
+
+    def __init__(self, incoming: IncomingFile) -> None:
         self.filename: str | None = None
-        self.mime: str | None = None
-        self.is_file_complete = False
-        self._sink = sink
-        self._part = _Part()
-        self._part_count = 0
-        self._header_name = b""
-        self._header_value = b""
-        callbacks: MultipartCallbacks = {
-            "on_part_begin": self._on_part_begin,
-            "on_header_field": self._on_header_field,
-            "on_header_value": self._on_header_value,
-            "on_header_end": self._on_header_end,
-            "on_headers_finished": self._on_headers_finished,
-            "on_part_data": self._on_part_data,
-            "on_part_end": self._on_part_end,
-        }
-        self._parser = MultipartParser(boundary, callbacks, max_header_size=MAX_HEADER_BYTES)
+        self.mime = ""
+        self._incoming = incoming
 
-    def feed(self, data: bytes) -> None:
-        try:
-            self._parser.write(data)
-        except FormParserError as error:
-            raise BadRequestError(f"the multipart body is malformed: {error}") from error
-
-    def finish(self) -> str:
-        """The uploaded file's name; raises when the body ended early or held no file."""
-        if self.filename is None:
-            raise InvalidInputError(f"the upload needs a multipart part '{FILE_PART}' (curl -F {FILE_PART}=@paper.pdf)")
-        if not self.is_file_complete:
-            raise BadRequestError("the multipart body ended in the middle of the file; nothing was stored")
-        refuse_overrides(self.fields.get("parser_overrides"))
-        return self.filename
-
-    def _on_part_begin(self) -> None:
-        self._part = _Part()
-        self._part_count += 1
-        if self._part_count > MAX_PARTS:
-            raise LimitExceededError(f"the form has more than {MAX_PARTS} parts")
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header_name += data[start:end]
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-
-    def _on_header_end(self) -> None:
-        self._part.headers[self._header_name.decode("latin-1").lower()] = self._header_value
-        self._header_name = self._header_value = b""
-
-    def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._part.headers.get("content-disposition"))
-        self._part.name = _text(options.get(b"name", b""))
-        if self._part.name != FILE_PART:
-            return
-        if b"filename" not in options:
-            raise InvalidInputError(f"part '{FILE_PART}' carries no file name; with curl: -F {FILE_PART}=@paper.pdf")
+    def begin(self, filename: str, mime: str) -> None:
         if self.filename is not None:
-            raise BadRequestError(f"the form has more than one part '{FILE_PART}'; upload one file per request")
-        self.filename = self._part.filename = _text(options[b"filename"])
-        self.mime = _text(self._part.headers.get("content-type", b""))
+            raise BadRequestError(
+                f"the form has more than one part '{FILE_PART}'; upload one file per request, or use /data/bulk"
+            )
+        self.filename, self.mime = filename, mime
 
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._part.filename is not None:
-            self._sink.write(data[start:end])
-            return
-        self._part.data += data[start:end]
-        if len(self._part.data) > MAX_FIELD_BYTES:
-            raise LimitExceededError(f"form field '{self._part.name[:100]}' is larger than {MAX_FIELD_BYTES} bytes")
+    def write(self, data: bytes) -> None:
+        self._incoming.write(data)
 
-    def _on_part_end(self) -> None:
-        if self._part.filename is not None:
-            self.is_file_complete = True
-        else:
-            self.fields[self._part.name] = _text(bytes(self._part.data))
+    def end(self) -> None:
+        return None
 
 
-def refuse_overrides(value: object) -> None:
-    """Raises BadRequestError when parsers are to be changed for one request: silence would look like success."""
-    if value and not (isinstance(value, str) and value.strip() in NO_OVERRIDES):
-        raise BadRequestError(
-            "parser_overrides is not supported: set the parsers in the data_processing_strategy of the project"
-        )
+class _ManyFiles:
+    """Stores each file as soon as it is whole: what follows in the form cannot spoil it."""
+
+    def __init__(self, files: DatasetFiles, max_bytes: int) -> None:
+        self.results: list[Upload | FailedUpload] = []
+        self._files = files
+        self._max_bytes = max_bytes
+        self._incoming: IncomingFile | None = None
+        self._name = ("", "")
+        self._error: str | None = None
+
+    def begin(self, filename: str, mime: str) -> None:
+        if len(self.results) >= MAX_BULK_FILES:
+            raise LimitExceededError(
+                f"a bulk upload takes at most {MAX_BULK_FILES} files; those are stored, send the others again"
+            )
+        self._name, self._error = (filename, mime), None
+        with self._failing():
+            self._incoming = self._files.receive(self._max_bytes)
+
+    def write(self, data: bytes) -> None:
+        if self._incoming is not None:
+            with self._failing():
+                self._incoming.write(data)
+
+    def end(self) -> None:
+        name, mime = self._name
+        if self._incoming is not None:
+            with self._failing():
+                file, is_duplicate = self._incoming.commit(name, mime)
+                self.results.append(Upload(file, is_duplicate))
+        self.close()
+        if self._error is not None:
+            self.results.append(FailedUpload(name, self._error))
+
+    def close(self) -> None:
+        if self._incoming is not None:
+            self._incoming.__exit__()
+            self._incoming = None
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What concerns this file alone is noted; the rest of its bytes is read past."""
+        try:
+            yield
+        except (LimitExceededError, StorageFullError) as error:
+            self._error = error.message
+            self.close()
 
 
 async def receive_upload(
-    files: DatasetFiles, body: AsyncIterator[bytes], *, content_type: str, max_bytes: int
-) -> Upload:
+    files: DatasetFiles, body: AsyncIterator[bytes], *, content_type: str, max_bytes: int, check: CheckOverrides
+) -> Received:
     """Store the file that a multipart body carries.
 
     Raises:
         LimitExceededError: the file is larger than `max_bytes`; what was written is gone.
-        BadRequestError: the body is no well-formed form, or it broke off, or it asks for what is not supported.
+        BadRequestError: the body is no well-formed form, or it broke off, or its overrides cannot be used.
         InvalidInputError: there is no part `file`.
     """
-    boundary = _boundary(content_type)
+    boundary = boundary_of(content_type, FILE_PART)
     incoming = await to_thread.run_sync(files.receive, max_bytes)
     try:
-        form = _Form(boundary, incoming)
-        await _pump(body, form, max_bytes + FORM_OVERHEAD_BYTES)
-        name = form.finish()
-        file, is_duplicate = await to_thread.run_sync(incoming.commit, name, form.mime)
-        return Upload(file, is_duplicate)
+        sink = _OneFile(incoming)
+        form = Form(boundary, sink, file_parts=(FILE_PART,), max_files=1)
+        await pump(body, form, max_bytes + FORM_OVERHEAD_BYTES)
+        if sink.filename is None:
+            raise _no_part(FILE_PART)
+        if form.has_open_file:
+            raise BadRequestError("the multipart body ended in the middle of the file; nothing was stored")
+        overrides = _overrides(form, check)
+        return Received((await to_thread.run_sync(_commit, incoming, sink.filename, sink.mime),), overrides)
     finally:
         with CancelScope(shield=True):
             await to_thread.run_sync(incoming.__exit__)
+
+
+async def receive_bulk(
+    files: DatasetFiles, body: AsyncIterator[bytes], *, content_type: str, max_bytes: int, check: CheckOverrides
+) -> Received:
+    """Store every file that a multipart body carries. Files that were whole stay stored whatever follows them.
+
+    Raises:
+        LimitExceededError: more than a hundred files. One that is too large fails alone.
+        BadRequestError, InvalidInputError: as `receive_upload`.
+    """
+    boundary = boundary_of(content_type, BULK_PART)
+    sink = _ManyFiles(files, max_bytes)
+    try:
+        form = Form(boundary, sink, file_parts=(BULK_PART, FILE_PART), max_files=MAX_BULK_FILES)
+        await pump(body, form, MAX_BULK_FILES * max_bytes + FORM_OVERHEAD_BYTES)
+        if form.has_open_file:
+            raise BadRequestError("the multipart body ended in the middle of a file; the files before it are stored")
+        if not sink.results:
+            raise _no_part(BULK_PART)
+        return Received(tuple(sink.results), _overrides(form, check))
+    finally:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(sink.close)
 
 
 def refuse_early(folder: Path, *, length: int, max_bytes: int) -> None:
@@ -167,34 +186,15 @@ def refuse_early(folder: Path, *, length: int, max_bytes: int) -> None:
             raise StorageFullError(f"the disk has no room for {length} bytes; free space and try again")
 
 
-async def _pump(body: AsyncIterator[bytes], form: _Form, max_total_bytes: int) -> None:
-    """Parsing, hashing and writing happen in a thread, a batch at a time: one hop per network read would be slower."""
-    batch = bytearray()
-    total = 0
-    async for chunk in body:
-        total += len(chunk)
-        if total > max_total_bytes:
-            raise LimitExceededError(f"the request body is larger than {max_total_bytes} bytes (LF_MAX_UPLOAD_BYTES)")
-        batch += chunk
-        if len(batch) >= BATCH_BYTES:
-            await to_thread.run_sync(form.feed, bytes(batch))
-            batch.clear()
-    await to_thread.run_sync(form.feed, bytes(batch))
+def _commit(incoming: IncomingFile, name: str, mime: str) -> Upload:
+    return Upload(*incoming.commit(name, mime))
 
 
-def _boundary(content_type: str) -> bytes:
-    kind, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not 0 < len(boundary) <= 256:
-        raise InvalidInputError(
-            f"an upload is multipart/form-data with a part '{FILE_PART}' (curl -F {FILE_PART}=@paper.pdf), "
-            f"not '{content_type[:100]}'"
-        )
-    return boundary
+def _overrides(form: Form, check: CheckOverrides) -> ParserOverrides | None:
+    overrides = read_overrides(form.fields.get(OVERRIDES_FIELD))
+    check(overrides)
+    return overrides
 
 
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def _no_part(name: str) -> InvalidInputError:
+    return InvalidInputError(f"the upload needs a multipart part '{name}' (curl -F {name}=@paper.pdf)")

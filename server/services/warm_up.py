@@ -19,11 +19,22 @@ class WarmUp:
         self._load = load
         self.state: Literal["loading", "ready", "failed"] = "loading"
         self.message = ""
+        self._is_done = threading.Event()
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="warm-up", daemon=True).start()
 
+    def wait(self, timeout_s: float) -> None:
+        """Until the model is loaded or has failed to, at most so long."""
+        self._is_done.wait(timeout_s)
+
     def _run(self) -> None:
+        try:
+            self._try_to_load()
+        finally:
+            self._is_done.set()
+
+    def _try_to_load(self) -> None:
         started = time.monotonic()
         try:
             self._load()

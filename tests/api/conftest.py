@@ -52,13 +52,23 @@ def _quiet_log() -> None:
     configure_logging(level="CRITICAL", as_json=True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Requests that delete models must not find those of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        yield
+
+
 @pytest.fixture
 def make_client(tmp_path: Path) -> Iterator[MakeClient]:
     """A client of an app with these settings; its engine is `client.app.state.services.engine`."""
     with ExitStack() as stack:
 
         def make(*, raise_crashes: bool = True, **settings: Any) -> TestClient:
-            values = {"data_dir": tmp_path / "data", "log_level": "ERROR", **settings}
+            fixed = {"data_dir": tmp_path / "data", "log_level": "ERROR", "seed_project": False}
+            # TestClient calls the server `testserver`.
+            values = {**fixed, "allowed_host_names": ["testserver"], **settings}
             app = create_app(Settings(_env_file=None, **values), engine=fake_engine)
             return stack.enter_context(TestClient(app, raise_server_exceptions=raise_crashes))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.loader import ProjectStore
-from config.project import ProjectConfig
+from config.project import McpServer, ProjectConfig
 from config.rag_section import DatabaseConfig
 from config.runtime import ModelConfig
 from config.settings import Settings
@@ -19,17 +19,20 @@ from rag.llms import llms
 from rag.llms.base import LLM
 from rag.retrievers import retrievers
 from rag.retrievers.base import Query, Retrieval, Retriever
+from rag.retrievers.models import Models, NoModels
 from rag.stores.base import Store, StoreIdentity
 from rag.stores.memory import MemoryStore
 from rag.stores.options import StoreOptions
+from rag.tools import tool_sources
+from rag.tools.base import ToolSource
 from rag.types import Record
 from server.parts import Engine
 from server.services.warm_up import WarmUp
 from state.database import StateDatabase
+from state.file_names import StoredFile
 from state.generations import GenerationStore
 from state.tables import Base
 from state.workers import WorkerInfo
-from workers.dispatch import StoredFile
 
 
 class FakeAssembly:
@@ -39,11 +42,19 @@ class FakeAssembly:
         self.delay_s = 0.0
         self.failure: Exception | None = None
         self.notes: tuple[str, ...] = ()
+        self.circuits: list[str] = []
         self._embedder = HashEmbedder(HashEmbedder.Options())
+        self.tool_sources: dict[str, ToolSource] = {}
         self._stores: dict[tuple[str, str, str], Store] = {}
 
     def embedder(self, database: DatabaseConfig) -> Embedder:
         return self._embedder
+
+    def raw_store(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
+        return self.store(namespace, project, database)
+
+    def store_to_delete_from(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
+        return self.store(namespace, project, database)
 
     def store(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
         if self.failure is not None:
@@ -59,6 +70,9 @@ class FakeAssembly:
         store = self.store(config.namespace, config.name, database)
         inner = retrievers.build("BasicSimilarityStrategy", {}, embedder=self._embedder, store=store)
         return strategy, _Staged(inner, self)
+
+    def models(self, config: ProjectConfig) -> Models:
+        return NoModels()
 
     def fill(self, namespace: str, project: str, database: DatabaseConfig, texts: Sequence[str], **extra: Any) -> None:
         """Store `texts` as the chunks of one file."""
@@ -88,8 +102,19 @@ class FakeAssembly:
     def llm(self, model: ModelConfig) -> LLM:
         return llms.build(model.provider, {"model": model.model})
 
+    def tool_source(self, server: McpServer) -> ToolSource:
+        """Kept, as by the real one, in `tool_sources`."""
+        if server.name not in self.tool_sources:
+            values = server.model_dump(exclude={"transport"}, exclude_defaults=True)
+            self.tool_sources[server.name] = tool_sources.build(server.transport, values)
+        return self.tool_sources[server.name]
+
+    def open_circuits(self) -> list[str]:
+        return self.circuits
+
     async def aclose(self) -> None:
-        return None
+        for source in self.tool_sources.values():
+            await source.aclose()
 
 
 class _Staged:
@@ -112,7 +137,9 @@ class FakeDispatcher:
     broker_failure: Exception | None = None
     workers_alive: list[WorkerInfo] = field(default_factory=list)
     started: dict[str, list[StoredFile]] = field(default_factory=dict)
+    options: list[dict[str, Any]] = field(default_factory=list)
     removed: list[tuple[str, ...]] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
     _places: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def start_ingest(
@@ -124,8 +151,11 @@ class FakeDispatcher:
         config: ProjectConfig,
         files: Sequence[StoredFile],
         request_id: str | None = None,
+        overrides: Any = None,
+        force: bool = False,
     ) -> str:
         self._fail()
+        self.options.append({"overrides": overrides, "force": force})
         task_id = str(uuid.uuid4())
         self.started[task_id] = list(files)
         self._places[task_id] = (namespace, project)
@@ -143,6 +173,19 @@ class FakeDispatcher:
             "traceback": None,
             "cancelled": False,
         }
+
+    def task_stamp(self, namespace: str, project: str, task_id: str) -> tuple[Any, ...]:
+        return tuple(self.task_status(namespace, project, task_id)["meta"].values())
+
+    def task_list(self, namespace: str, project: str, *, states: Any, limit: int, offset: int) -> dict[str, Any]:
+        mine = [task_id for task_id, place in self._places.items() if place == (namespace, project)]
+        moment = {"created_at": "2026-01-01T00:00:00+00:00", "finished_at": None}
+        tasks = [{**self.task_status(namespace, project, each), **moment} for each in mine]
+        found = [task for task in tasks if not states or task["state"] in states]
+        return {"total": len(found), "tasks": found[offset : offset + limit], "limit": limit, "offset": offset}
+
+    def failed_files(self, namespace: str, project: str, dataset: str) -> set[str]:
+        return self.failed
 
     def cancel(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         self.task_status(namespace, project, task_id)

@@ -46,11 +46,12 @@ class ChatAssembly(FakeAssembly):
     def llm(self, model: ModelConfig) -> LLM:
         if model.name not in self._llms:
             values = {"model": model.model, "base_url": model.base_url, "timeout_s": 10}
-            values["extra_body"] = model.extra_body
+            values |= {"extra_body": model.extra_body, "tool_call_strategy": model.tool_call_strategy}
             self._llms[model.name] = llms.build(model.provider, values)
         return self._llms[model.name]
 
     async def aclose(self) -> None:
+        await super().aclose()
         for llm in self._llms.values():
             await llm.aclose()
 
@@ -104,7 +105,10 @@ def write_project(tmp_path: Path, ollama: FakeOllama) -> Callable[..., None]:
 @pytest.fixture
 def app(tmp_path: Path, write_project: Callable[..., None]) -> FastAPI:
     write_project()
-    return create_app(Settings(_env_file=None, data_dir=tmp_path / "data", log_level="ERROR"), engine=chat_engine)
+    settings = Settings(
+        _env_file=None, data_dir=tmp_path / "data", log_level="ERROR", allowed_host_names=["testserver"]
+    )
+    return create_app(settings, engine=chat_engine)
 
 
 @pytest.fixture
@@ -163,9 +167,8 @@ def leave_when(is_time: Callable[[], object], live_url: str, body: dict[str, Any
     """Ask, and close the connection at the right moment, whatever has come by then."""
     content = json.dumps(body).encode()
     host, _, port = live_url.removeprefix("http://").partition(":")
-    head = (
-        f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(content)}\r\n\r\n"
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head.encode() + content)
         deadline = time.monotonic() + 10
@@ -299,7 +302,7 @@ class TestAssistant:
         projects = tmp_path / "data" / "projects"
         config = json.loads((projects / "org" / "bot" / "llamafarm.yaml").read_text(encoding="utf-8"))
         seed = {**config, "name": "project_seed", "namespace": "llamafarm", "rag": None, "datasets": []}
-        (projects / "llamafarm" / "project_seed").mkdir(parents=True)
+        (projects / "llamafarm" / "project_seed").mkdir(parents=True, exist_ok=True)
         (projects / "llamafarm" / "project_seed" / "llamafarm.yaml").write_text(json.dumps(seed), encoding="utf-8")
         url = "/v1/projects/llamafarm/project_seed/chat/completions"
 

@@ -1,10 +1,15 @@
+import hashlib
+import json
 import time
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from rag.errors import UpstreamError
 from server.parts import Engine
 from tests.api.helpers import assert_error, assert_ok
+from tests.api.overrides import BAD_OVERRIDES
 
 NEW = {"name": "letters", "data_processing_strategy": "plain", "database": "main_db"}
 FILE_HASH = "0" * 64
@@ -121,8 +126,8 @@ def test_process_starts_a_task_with_every_file(client: TestClient, engine: Engin
     assert answer["message"] == "Accepted"
     assert answer["task_uri"] == f"http://testserver{project}/tasks/{answer['task_id']}"
     files = engine.dispatcher.started[answer["task_id"]]  # type: ignore[attr-defined]
-    assert [file.file_hash for file in files] == hashes
-    assert [file.filename for file in files] == ["0.txt", "1.txt", "2.txt"]
+    assert [file.hash for file in files] == hashes
+    assert [file.original_file_name for file in files] == ["0.txt", "1.txt", "2.txt"]
     assert assert_ok(client.get(answer["task_uri"]))["task_id"] == answer["task_id"]
 
 
@@ -215,7 +220,203 @@ def test_project_without_rag_section(client: TestClient, engine: Engine, project
         assert assert_ok(response) == {"data_processing_strategies": [], "databases": []}
 
 
-def test_parser_overrides_of_an_action_are_refused(client: TestClient, project: str) -> None:
-    url, body = f"{project}/datasets/docs/actions", {"action_type": "process", "parser_overrides": {"chunk_size": 5}}
-    assert_error(client.post(url, json=body), 400, "parser_overrides is not supported")
-    assert_ok(client.post(url, json={**body, "parser_overrides": {}}))
+OVERRIDES = {"*.txt": {"chunk_size": 50, "chunk_overlap": 5}}
+
+
+@pytest.mark.parametrize("action", ["process", "reprocess"])
+def test_overrides_of_an_action_reach_the_task(client: TestClient, engine: Engine, project: str, action: str) -> None:
+    upload(client, project)
+    body = {"action_type": action, "parser_overrides": OVERRIDES}
+    assert_ok(client.post(f"{project}/datasets/docs/actions", json=body))
+    assert engine.dispatcher.options == [{"overrides": OVERRIDES, "force": action == "reprocess"}]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("overrides", [None, {}])
+def test_no_overrides_leave_those_of_the_files(
+    client: TestClient, engine: Engine, project: str, overrides: Any
+) -> None:
+    body = {"action_type": "process", "parser_overrides": overrides}
+    assert_ok(client.post(f"{project}/datasets/docs/actions", json=body))
+    assert engine.dispatcher.options == [{"overrides": None, "force": False}]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("overrides", "status", "text"), BAD_OVERRIDES.values(), ids=BAD_OVERRIDES.keys())
+def test_bad_overrides_of_an_action_are_refused(
+    client: TestClient, engine: Engine, project: str, overrides: Any, status: int, text: str
+) -> None:
+    body = {"action_type": "process", "parser_overrides": overrides}
+    assert_error(client.post(f"{project}/datasets/docs/actions", json=body), status, text)
+    assert engine.dispatcher.started == {}  # type: ignore[attr-defined]
+
+
+def test_one_file_is_processed_alone(client: TestClient, engine: Engine, project: str) -> None:
+    hashes = [upload(client, project, f"{index}.txt", str(index).encode())["hash"] for index in range(3)]
+    body = {"action_type": "reprocess", "file_hash": hashes[1]}
+    task_id = assert_ok(client.post(f"{project}/datasets/docs/actions", json=body))["task_id"]
+    assert [file.hash for file in engine.dispatcher.started[task_id]] == [hashes[1]]  # type: ignore[attr-defined]
+    body["file_hash"] = FILE_HASH
+    assert_error(client.post(f"{project}/datasets/docs/actions", json=body), 404, f"File {FILE_HASH} not found")
+
+
+def test_failed_files_are_processed_alone(client: TestClient, engine: Engine, project: str) -> None:
+    hashes = [upload(client, project, f"{index}.txt", str(index).encode())["hash"] for index in range(3)]
+    engine.dispatcher.failed = {hashes[2]}  # type: ignore[attr-defined]
+    body = {"action_type": "process", "failed_only": True}
+    task_id = assert_ok(client.post(f"{project}/datasets/docs/actions", json=body))["task_id"]
+    assert [file.hash for file in engine.dispatcher.started[task_id]] == [hashes[2]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action_type": "delete_dataset_chunks", "file_hash": FILE_HASH},
+        {"action_type": "delete_dataset_chunks", "failed_only": True},
+        {"action_type": "delete_file_chunks", "file_hash": FILE_HASH, "parser_overrides": OVERRIDES},
+    ],
+)
+def test_a_deletion_refuses_what_it_would_ignore(client: TestClient, project: str, body: Any) -> None:
+    assert_error(client.post(f"{project}/datasets/docs/actions", json=body), 400, "takes no")
+
+
+def lose_metadata(client: TestClient, engine: Engine, project: str) -> str:
+    """A file whose metadata was deleted by hand, and whose chunks still answer."""
+    file_hash = str(upload(client, project)["hash"])
+    engine.projects.paths("org", "bot").dataset("docs").meta(file_hash).unlink()
+    return file_hash
+
+
+def test_a_file_without_metadata_can_be_removed(client: TestClient, engine: Engine, project: str) -> None:
+    file_hash = lose_metadata(client, engine, project)
+    url = f"{project}/datasets/docs/data/{file_hash}?remove_from_disk=true"
+    assert assert_ok(client.delete(url))["deleted_chunks"] == 3
+    paths = engine.projects.paths("org", "bot").dataset("docs")
+    assert not paths.raw(file_hash).exists()
+    assert list(paths.index_by_name.iterdir()) == []
+    assert_error(client.delete(url), 404, f"File {file_hash} not found")
+
+
+def test_a_file_without_metadata_can_be_taken_out_of_the_answers(
+    client: TestClient, engine: Engine, project: str
+) -> None:
+    file_hash = lose_metadata(client, engine, project)
+    assert assert_ok(client.post(f"{project}/datasets/docs/cleanup/{file_hash}"))["deleted_chunks"] == 3
+    assert_error(client.post(f"{project}/datasets/docs/cleanup/{file_hash}"), 404)
+
+
+def test_chunks_of_a_dataset_include_those_of_files_without_metadata(
+    client: TestClient, engine: Engine, project: str
+) -> None:
+    lose_metadata(client, engine, project)
+    upload(client, project, "b.txt", b"other")
+    body = {"action_type": "delete_dataset_chunks"}
+    answer = assert_ok(client.post(f"{project}/datasets/docs/actions", json=body))
+    assert (answer["total_deleted_chunks"], answer["total_files_cleared"], answer["total_files_failed"]) == (6, 2, 0)
+
+
+def test_a_store_that_leaves_half_way_is_counted(
+    client: TestClient, engine: Engine, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(3):
+        upload(client, project, f"{index}.txt", str(index).encode())
+    calls = []
+
+    def leaving(*_: object) -> int:
+        calls.append(1)
+        if len(calls) > 1:
+            raise UpstreamError("the store does not answer")
+        return 5
+
+    monkeypatch.setattr(engine.dispatcher, "remove_chunks", leaving)
+    body = {"action_type": "delete_dataset_chunks"}
+    answer = assert_ok(client.post(f"{project}/datasets/docs/actions", json=body))
+    assert (answer["total_deleted_chunks"], answer["total_files_cleared"], answer["total_files_failed"]) == (5, 1, 2)
+    assert_error(client.post(f"{project}/datasets/docs/actions", json=body), 503)
+
+
+def test_small_listing_has_the_files_and_no_details(client: TestClient, project: str) -> None:
+    file_hash = upload(client, project)["hash"]
+    (dataset,) = assert_ok(client.get(f"{project}/datasets?include_extra_details=false"))["datasets"]
+    assert dataset == {
+        "name": "docs",
+        "database": "main_db",
+        "data_processing_strategy": "plain",
+        "files": [file_hash],
+        "auto_process": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "datasets/docs/actions/"),
+        ("POST", "datasets/docs/cleanup/HASH/"),
+        ("DELETE", "datasets/docs/data/HASH/"),
+        ("GET", "datasets/strategies/"),
+        ("DELETE", "datasets/docs/"),
+    ],
+)
+def test_a_slash_at_the_end_changes_nothing(client: TestClient, project: str, method: str, path: str) -> None:
+    path = path.replace("HASH", str(upload(client, project)["hash"]))
+    json = {"action_type": "process"} if "actions" in path else None
+    assert_ok(client.request(method, f"{project}/{path}", json=json, follow_redirects=False))
+
+
+def existing_data_directory(engine: Engine) -> str:
+    """What LlamaFarm leaves: metadata with a key of its own, an absolute link, folders that nothing here uses."""
+    root = engine.projects.paths("org", "bot").dataset("docs").root
+    content = b"a letter of the old days"
+    file_hash = hashlib.sha256(content).hexdigest()
+    for folder in ("raw", "meta", "index/by_name", "stores"):
+        (root / folder).mkdir(parents=True)
+    (root / "raw" / file_hash).write_bytes(content)
+    meta = {
+        "original_file_name": "letter.txt",
+        "resolved_file_name": "letter_1764892800.5.txt",
+        "timestamp": 1764892800.5,
+        "size": len(content),
+        "mime_type": "text/plain",
+        "hash": file_hash,
+        "uploaded_by": "someone",
+    }
+    (root / "meta" / f"{file_hash}.json").write_text(json.dumps(meta), encoding="utf-8")
+    (root / "index/by_name" / meta["resolved_file_name"]).symlink_to(root / "raw" / file_hash)
+    return file_hash
+
+
+def test_files_of_an_existing_data_directory_are_listed_and_processed(
+    client: TestClient, engine: Engine, project: str
+) -> None:
+    file_hash = existing_data_directory(engine)
+    (dataset,) = assert_ok(client.get(f"{project}/datasets"))["datasets"]
+    assert dataset["files"] == [file_hash]
+    (metadata,) = dataset["details"]["files_metadata"]
+    assert (metadata["original_file_name"], metadata["timestamp"], metadata["chunk_count"]) == (
+        "letter.txt",
+        1764892800.5,
+        0,
+    )
+    task_id = assert_ok(client.post(f"{project}/datasets/docs/actions", json={"action_type": "process"}))["task_id"]
+    assert [file.hash for file in engine.dispatcher.started[task_id]] == [file_hash]  # type: ignore[attr-defined]
+    again = client.post(f"{project}/datasets/docs/data", files={"file": ("b.txt", b"a letter of the old days")})
+    assert (again.json()["skipped"], again.json()["filename"]) == (True, "letter.txt")
+
+
+def test_overrides_keep_what_the_metadata_held_before(client: TestClient, engine: Engine, project: str) -> None:
+    file_hash = existing_data_directory(engine)
+    response = client.post(
+        f"{project}/datasets/docs/data",
+        files={"file": ("b.txt", b"a letter of the old days")},
+        data={"parser_overrides": json.dumps(OVERRIDES)},
+    )
+    assert_ok(response)
+    raw = json.loads(engine.projects.paths("org", "bot").dataset("docs").meta(file_hash).read_text())
+    assert (raw["uploaded_by"], raw["parser_overrides"]) == ("someone", OVERRIDES)
+
+
+def test_a_file_of_an_existing_data_directory_is_removed_whole(
+    client: TestClient, engine: Engine, project: str
+) -> None:
+    file_hash = existing_data_directory(engine)
+    assert_ok(client.delete(f"{project}/datasets/docs/data/{file_hash}?remove_from_disk=true"))
+    root = engine.projects.paths("org", "bot").dataset("docs").root
+    assert [path for path in root.rglob("*") if path.name != ".lock" and not path.is_dir()] == []

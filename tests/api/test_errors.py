@@ -3,9 +3,10 @@ from starlette.testclient import TestClient
 
 from rag.errors import StorageFullError, UpstreamError
 from tests.api.conftest import MakeClient
-from tests.api.helpers import assert_error, assert_ok
+from tests.api.helpers import assert_error
 
 DEEP = b'{"name": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"
+HUGE = b'{"name": 9223372036854775808}'
 
 
 def test_unknown_route_names_what_was_asked(client: TestClient) -> None:
@@ -20,8 +21,8 @@ def test_wrong_method_is_405_with_allow(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b'{"name": NaN}', b'{"name": Infinity}', b'{"name": "\\ud800"}', b'{"name": "\xff"}', DEEP],
-    ids=["cut", "nan", "infinity", "surrogate", "utf8", "deep"],
+    [b"{", b'{"name": NaN}', b'{"name": Infinity}', b'{"name": "\\ud800"}', b'{"name": "\xff"}', DEEP, HUGE],
+    ids=["cut", "nan", "infinity", "surrogate", "utf8", "deep", "huge"],
 )
 def test_json_that_is_not_json_is_422(client: TestClient, body: bytes) -> None:
     response = client.post("/v1/projects/org", content=body, headers={"Content-Type": "application/json"})
@@ -104,26 +105,3 @@ def test_full_disk_reported_by_the_system_is_507(client: TestClient, project: st
     response = client.post(f"{project}/datasets/docs/actions", json={"action_type": "process"})
     body = assert_error(response, 507, "disk is full")
     assert "/secret" not in str(body)
-
-
-def test_every_documented_operation_has_an_id(client: TestClient) -> None:
-    paths = assert_ok(client.get("/openapi.json"))["paths"]
-    ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
-    assert len(ids) == len(set(ids))
-    assert {
-        "projects_list",
-        "project_create",
-        "project_get",
-        "project_update",
-        "project_delete",
-        "dataset_list",
-        "dataset_strategies_list",
-        "dataset_create",
-        "dataset_delete",
-        "dataset_actions",
-        "dataset_data_upload",
-        "rag_query",
-        "database_get",
-        "task_get",
-        "task_cancel",
-    } <= set(ids)

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -84,3 +85,54 @@ def test_something_else_on_the_port_of_ollama_is_told(client: TestClient, answer
     _, components = health_of(client)
     assert components["ollama"]["status"] == "unhealthy"
     assert "is not Ollama" in components["ollama"]["message"]
+
+
+def test_everything_but_the_optional_parts_decides_the_status(client: TestClient, engine: Engine) -> None:
+    """The command line takes a server that is not healthy for one that is down."""
+    services = client.app.state.services  # type: ignore[attr-defined]
+    services.health._client = httpx.AsyncClient(transport=httpx.MockTransport(_without_ollama))
+    services.health._settings = services.health._settings.model_copy(update={"chroma_url": "http://chroma"})
+    engine.dispatcher.workers_alive = [worker(*ALL_QUEUES)]  # type: ignore[misc]
+    engine.assembly.circuits = ["embedding server at http://x"]  # type: ignore[attr-defined]
+    body, components = health_of(client)
+    assert components["ollama"]["status"] == "unhealthy"
+    assert components["embedding-servers"]["status"] == "degraded"
+    assert body["status"] == "healthy"
+    for name in ("server", "universal-runtime", "rag-service"):
+        assert components[name]["status"] == "healthy"
+
+
+def _without_ollama(request: httpx.Request) -> httpx.Response:
+    if "/api/tags" in request.url.path:
+        raise httpx.ConnectError("refused", request=request)
+    return httpx.Response(200, json={})
+
+
+def test_server_that_was_given_up_is_named(client: TestClient, engine: Engine) -> None:
+    engine.assembly.circuits = ["embedding server at http://x"]  # type: ignore[attr-defined]
+    _, components = health_of(client)
+    assert "embedding server at http://x" in components["embedding-servers"]["message"]
+    assert components["embedding-servers"]["details"]["open_circuits"] == ["embedding server at http://x"]
+
+
+def test_disk_that_is_nearly_full_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = SimpleNamespace(total=10**12, used=10**12 - 10**8, free=10**8)
+    monkeypatch.setattr("server.services.health.shutil.disk_usage", lambda _: usage)
+    body, components = health_of(client)
+    assert components["storage"]["status"] == "degraded"
+    assert "100 MB are free" in components["storage"]["message"]
+    assert body["status"] == "degraded"
+
+
+@pytest.mark.parametrize(("state", "words"), [("loading", "being loaded"), ("failed", "no weights")])
+def test_embedding_model_that_is_not_there_is_told(client: TestClient, engine: Engine, state: str, words: str) -> None:
+    engine.warm_up.state, engine.warm_up.message = state, "no weights"  # type: ignore[assignment]
+    _, components = health_of(client)
+    assert components["universal-runtime"]["status"] == "unhealthy"
+    assert words in components["universal-runtime"]["message"]
+
+
+def test_designer_that_is_not_configured_is_no_fault(client: TestClient) -> None:
+    _, components = health_of(client)
+    assert components["designer"]["status"] == "healthy"
+    assert components["designer"]["details"] == {"is_served": False}

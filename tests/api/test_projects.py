@@ -1,8 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from config.writing import MAX_BACKUPS
 from rag.errors import UpstreamError
 from server.parts import Engine
 from tests.api.helpers import assert_error, assert_ok
@@ -118,11 +120,54 @@ def test_broken_rule_is_shown_and_can_be_repaired(client: TestClient, engine: En
     assert assert_ok(client.put(project, json={"config": good}))["project"]["validation_error"] is None
 
 
-def test_unreadable_project_is_422_and_not_listed(client: TestClient, engine: Engine, project: str) -> None:
+def test_unreadable_project_is_422_and_listed_with_the_reason(client: TestClient, engine: Engine, project: str) -> None:
     path = engine.settings.projects_dir / "org" / "bot" / "llamafarm.yaml"
     path.write_text("a: [", encoding="utf-8")
     assert_error(client.get(project), 422, "llamafarm.yaml", code="ProjectConfigError")
-    assert assert_ok(client.get("/v1/projects/org"))["total"] == 0
+    listed = assert_ok(client.get("/v1/projects/org"))
+    assert (listed["total"], listed["projects"][0]["name"], listed["projects"][0]["config"]) == (1, "bot", {})
+    assert "llamafarm.yaml" in listed["projects"][0]["validation_error"]
+
+
+def test_unreadable_project_is_repaired_by_an_update(client: TestClient, engine: Engine, project: str) -> None:
+    good = client.get(project).json()["project"]["config"]
+    path = engine.settings.projects_dir / "org" / "bot" / "llamafarm.yaml"
+    path.write_text("a: [", encoding="utf-8")
+    good["rag"]["databases"][0]["embedding_strategies"][0]["config"]["api_key"] = "sk-new"
+    assert assert_ok(client.put(project, json={"config": good}))["project"]["validation_error"] is None
+    assert assert_ok(client.get(project))["project"]["config"]["datasets"] == good["datasets"]
+    assert "a: [" in [each.read_text() for each in path.parent.glob("llamafarm.2*.yaml")]
+
+
+def test_two_editors_never_overwrite_each_other(client: TestClient, project: str) -> None:
+    """Both read, change and write again and again, at the same time: every change that was accepted is there."""
+
+    def append(editor: str) -> int:
+        refused = 0
+        for number in range(5):
+            while True:
+                read = client.get(project)
+                config = read.json()["project"]["config"]
+                config["notes"] = [*config.get("notes", []), f"{editor}{number}"]
+                written = client.put(project, json={"config": config}, headers={"If-Match": read.headers["etag"]})
+                if written.status_code == 200:
+                    break
+                assert_error(written, 412, code="PreconditionFailed")
+                refused += 1
+        return refused
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(append, "ab"))
+    notes = client.get(project).json()["project"]["config"]["notes"]
+    assert sorted(notes) == [f"{editor}{number}" for editor in "ab" for number in range(5)]
+
+
+def test_backups_are_bounded(client: TestClient, engine: Engine, project: str) -> None:
+    config = client.get(project).json()["project"]["config"]
+    for number in range(MAX_BACKUPS + 5):
+        assert_ok(client.put(project, json={"config": {**config, "number": number}}))
+    folder = engine.settings.projects_dir / "org" / "bot"
+    assert len(list(folder.glob("llamafarm.2*.yaml"))) == MAX_BACKUPS
 
 
 def test_update_replaces_and_keeps_what_it_does_not_know(client: TestClient, project: str) -> None:

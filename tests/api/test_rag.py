@@ -96,7 +96,7 @@ def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine
         ({"top_k": 0}, 422, "body.top_k"),
         ({"top_k": 101}, 422, "body.top_k"),
         ({"top_k": "many"}, 422, "body.top_k"),
-        ({"top_k": 10**30}, 422, "body.top_k"),
+        ({"top_k": 10**30}, 422, "beyond 64 bits"),
         ({"score_threshold": 1.5}, 422, "body.score_threshold"),
         ({"hybrid_alpha": -1}, 422, "body.hybrid_alpha"),
         ({"max_tokens": 0}, 422, "body.max_tokens"),
@@ -111,8 +111,7 @@ def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine
         ({"retrieval_strategy": "none"}, 404, "Retrieval strategy 'none' not found"),
         ({"distance_metric": "l2"}, 400, "stored with 'cosine'"),
         ({"distance_metric": "nonsense"}, 422, "is not known"),
-        ({"rerank_model": "cross-encoder"}, 400, "rerank_model"),
-        ({"query_expansion": True}, 400, "query_expansion"),
+        ({"rerank_model": "cross-encoder"}, 400, "Model 'cross-encoder' not found. Available: default"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -199,7 +198,7 @@ def test_unknown_database_is_404(client: TestClient, project: str) -> None:
 def test_health_of_a_database_is_probed(client: TestClient, url: str) -> None:
     body = assert_ok(client.get(url.replace("query", "health")))
     assert (body["status"], body["database"], body["issues"]) == ("healthy", "main_db", None)
-    assert set(body["components"]) == {"vector_store", "embeddings"}
+    assert set(body["components"]) == {"vector_store", "embeddings", "lexical_index", "search"}
     for component in body["components"].values():
         assert component["latency"] == component["latency_ms"]
     assert "3 chunks of 1 files" in body["components"]["vector_store"]["message"]
@@ -210,10 +209,28 @@ def test_health_of_a_database_that_is_down_says_what(client: TestClient, engine:
     engine.assembly.failure = UpstreamError("Chroma does not answer")  # type: ignore[attr-defined]
     body = assert_ok(client.get(url.replace("query", "health")))
     assert body["status"] == "degraded"
-    assert body["issues"] == ["vector_store: Chroma does not answer"]
+    assert body["issues"] == ["vector_store: Chroma does not answer", "lexical_index: Chroma does not answer"]
     assert body["components"]["embeddings"]["status"] == "healthy"
 
 
 def test_field_without_effect_is_told(client: TestClient, url: str) -> None:
     body = assert_ok(client.post(url, json={"query": "grass", "data_processing_strategy": "plain"}))
     assert "data_processing_strategy has no effect" in body["notes"][0]
+
+
+def test_expansion_asks_other_wordings_and_names_them(client: TestClient, url: str) -> None:
+    question = "Could you tell me what it is that llamas eat?"
+    plain = assert_ok(client.post(url, json={"query": question}))
+    body = assert_ok(client.post(url, json={"query": question, "query_expansion": True}))
+    assert body["query"] == question
+    assert body["notes"] == ["query_expansion: also asked 'it is that llamas eat', 'tell llamas eat'"]
+    assert body["results"][0]["content"] == TEXTS[0]
+    assert body["results"][0]["score"] >= plain["results"][0]["score"]
+    assert len({hit["chunk_id"] for hit in body["results"]}) == body["total_results"] == 3
+
+
+def test_a_reranker_that_is_away_costs_the_order_and_not_the_answer(client: TestClient, url: str) -> None:
+    plain = assert_ok(client.post(url, json={"query": "grass"}))
+    body = assert_ok(client.post(url, json={"query": "grass", "rerank_model": "default"}))
+    assert body["results"] == plain["results"]
+    assert "rerank_model 'default' was skipped" in body["notes"][0]

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import json
 import threading
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from server.parts import Engine
 from server.services import uploads
 from tests.api.conftest import PROJECT, MakeClient
 from tests.api.helpers import assert_error, assert_ok
+from tests.api.overrides import BAD_OVERRIDES
 
 BOUNDARY = "xyz"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -155,11 +157,69 @@ def test_type_is_what_the_client_says_unless_that_says_nothing(
     assert metadata[0]["mime_type"] == stored
 
 
+def overrides_part(value: object) -> bytes:
+    return part(json.dumps(value).encode(), name="parser_overrides", filename=None)
+
+
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
-def test_parser_overrides_are_refused(client: TestClient, engine: Engine, project: str, is_first: bool) -> None:
-    overrides, file = part(b'{"chunk_size": 5}', name="parser_overrides", filename=None), part(b"x")
-    body = form(overrides, file) if is_first else form(file, overrides)
-    assert_error(client.post(URL, content=body, headers=HEADERS), 400, "parser_overrides is not supported")
+def test_overrides_stay_with_the_file(client: TestClient, engine: Engine, project: str, is_first: bool) -> None:
+    overrides = {"*": {"chunk_size": 50, "chunk_overlap": 5}}
+    parts = (overrides_part(overrides), part(b"x")) if is_first else (part(b"x"), overrides_part(overrides))
+    assert_ok(client.post(URL, content=form(*parts), headers=HEADERS))
+    (metadata,) = assert_ok(client.get(f"{project}/datasets"))["datasets"][0]["details"]["files_metadata"]
+    assert metadata["parser_overrides"] == overrides
+    task_id = assert_ok(client.post(f"{project}/datasets/docs/actions", json={"action_type": "process"}))["task_id"]
+    assert engine.dispatcher.started[task_id][0].parser_overrides == overrides  # type: ignore[attr-defined]
+
+
+def test_overrides_of_a_second_upload_replace_the_first_and_empty_ones_take_them_back(
+    client: TestClient, project: str
+) -> None:
+    for given, kept in (
+        ({"*": {"chunk_size": 50}}, {"*": {"chunk_size": 50}}),
+        ({}, {"*": {"chunk_size": 50}}),
+        ({"*.txt": {"chunk_size": 70}}, {"*.txt": {"chunk_size": 70}}),
+        ({"*": {}}, None),
+    ):
+        assert_ok(client.post(URL, content=form(part(b"x"), overrides_part(given)), headers=HEADERS))
+        (metadata,) = assert_ok(client.get(f"{project}/datasets"))["datasets"][0]["details"]["files_metadata"]
+        assert metadata["parser_overrides"] == kept
+
+
+def test_duplicate_with_new_overrides_is_processed_again(client: TestClient, project: str) -> None:
+    url = f"{URL}?auto_process=true"
+    assert_ok(client.post(url, content=form(part(b"x")), headers=HEADERS))
+    body = form(part(b"x"), overrides_part({"*": {"chunk_size": 50}}))
+    answer = assert_ok(client.post(url, content=body, headers=HEADERS))
+    assert (answer["skipped"], answer["status"]) == (True, "processing")
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize(("overrides", "status", "text"), BAD_OVERRIDES.values(), ids=BAD_OVERRIDES.keys())
+def test_bad_overrides_are_refused_and_leave_nothing(
+    client: TestClient, engine: Engine, project: str, overrides: object, status: int, text: str, is_first: bool
+) -> None:
+    parts = (overrides_part(overrides), part(b"x")) if is_first else (part(b"x"), overrides_part(overrides))
+    assert_error(client.post(URL, content=form(*parts), headers=HEADERS), status, text)
+    assert leftovers(engine) == []
+
+
+def test_overrides_that_do_not_go_with_the_strategy_are_refused(
+    client: TestClient, engine: Engine, project: str
+) -> None:
+    body = form(part(b"x"), overrides_part({"*": {"chunk_overlap": 5_000}}))
+    assert_error(client.post(URL, content=body, headers=HEADERS), 400, "does not go with parser 'TextParser_Python'")
+    assert leftovers(engine) == []
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"nonsense", b"[" * 5000, b'{"\\ud800": {}}', b"3", b"1" * 5000], ids=lambda text: text[:8]
+)
+def test_overrides_that_are_no_json_object_are_refused(
+    client: TestClient, engine: Engine, project: str, text: bytes
+) -> None:
+    body = form(part(text, name="parser_overrides", filename=None), part(b"x"))
+    assert_error(client.post(URL, content=body, headers=HEADERS), 400, "parser_overrides")
     assert leftovers(engine) == []
 
 

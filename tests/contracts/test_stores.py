@@ -14,7 +14,7 @@ import pytest
 from rag.errors import ConflictError, EmbeddingError, InvalidInputError, UnknownComponentError, UpstreamError
 from rag.filters import Filter, parse_filter
 from rag.stores import stores
-from rag.stores.base import Metric, Store, StoreIdentity, StoreStats
+from rag.stores.base import Metric, Store, StoreIdentity, StoreStats, VectorFacts
 from rag.stores.chroma import ChromaStore
 from rag.stores.live import LiveStore
 from rag.types import Record, Scalar
@@ -337,6 +337,75 @@ def test_threads_may_share_a_store(store: Store) -> None:
     assert store.stats() == StoreStats(240, 12)
 
 
+class TestUpkeep:
+    """What is asked of a store beside its embedder: dead generations count as live ones do."""
+
+    @pytest.fixture
+    def filled(self, store: Store) -> Store:
+        store.upsert(
+            [record(number, f"wing {number}", "set/a", "g1", filename="a.txt", page=number) for number in range(9)]
+        )
+        store.upsert([record(number, "tail", "set/a", "g2", filename="a.txt") for number in range(3)])
+        store.upsert([record(number, "wool", "set/b", "g1", filename="b.txt", page=1) for number in range(2)])
+        return store
+
+    def test_looking_at_a_new_store_creates_nothing(self, store: Store, tmp_path: Path) -> None:
+        upkeep = store.upkeep
+        assert upkeep.contents([("set/a", "g1")]) == upkeep.unsound() == upkeep.strays() == {}
+        assert upkeep.matching(parse_filter({"a": 1})) == set()
+        assert list(upkeep.batches(("set/a", "g1"), 10)) == []
+        assert upkeep.made_with() is None
+        assert upkeep.vector_count() == upkeep.indexed_count() == 0
+        upkeep.compact()
+        assert list(tmp_path.rglob("*.sqlite3")) == []
+
+    def test_contents_are_those_of_the_generations_asked_for(self, filled: Store) -> None:
+        found = filled.upkeep.contents([("set/a", "g2"), ("set/b", "g1"), ("set/b", "g9")])
+        assert {pair: each.chunk_count for pair, each in found.items()} == {("set/a", "g2"): 3, ("set/b", "g1"): 2}
+        assert found["set/b", "g1"].metadata == {"filename": "b.txt", "page": 1}
+
+    def test_matching_names_generations_with_a_chunk_that_matches(self, filled: Store) -> None:
+        assert filled.upkeep.matching(parse_filter({"page": {"$gte": 1}})) == {("set/a", "g1"), ("set/b", "g1")}
+        assert filled.upkeep.matching(parse_filter({"filename": "b.txt"})) == {("set/b", "g1")}
+        assert filled.upkeep.matching(EVERYTHING) == {("set/a", "g1"), ("set/a", "g2"), ("set/b", "g1")}
+
+    def test_batches_give_every_chunk_once_in_order(self, filled: Store) -> None:
+        batches = list(filled.upkeep.batches(("set/a", "g1"), 4))
+        assert [len(batch) for batch in batches] == [4, 4, 1]
+        given = [each for batch in batches for each in batch]
+        assert [each.id for each in given] == [each.id for each in filled.records("set/a", "g1")]
+        assert np.array_equal(given[3].vector, record(3).vector)
+
+    def test_counts_and_facts(self, filled: Store) -> None:
+        assert filled.upkeep.made_with() == VectorFacts("model", DIMENSION, "cosine")
+        assert filled.upkeep.vector_count() == filled.upkeep.indexed_count() == 14
+        assert filled.upkeep.size_bytes() > 14 * DIMENSION * 4
+        assert filled.upkeep.unsound() == filled.upkeep.strays() == {}
+
+    def test_compacting_gives_room_back_and_changes_no_answer(self, filled: Store) -> None:
+        filled.upsert([record(number, "filler " * 200, "set/c", "g1") for number in range(400)])
+        filled.delete("set/c")
+        before = filled.upkeep.size_bytes()
+        words = ids(filled.search_text("wing", limit=20, where=EVERYTHING))
+        nearest = ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING))
+        filled.upkeep.compact()
+        assert filled.upkeep.size_bytes() < before
+        assert ids(filled.search_text("wing", limit=20, where=EVERYTHING)) == words
+        assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
+        filled.upsert([record(77, "later", "set/d", "g1")])
+        assert ids(filled.search_text("later", limit=5, where=EVERYTHING)) == ["set/d-g1-00077"]
+
+
+def test_vectors_that_a_damaged_disk_left_are_told() -> None:
+    store = stores.build("MemoryStore", {}, identity=StoreIdentity("o", "p", "d", "m", DIMENSION))
+    store.upsert([record(number, "wing", "set/a", "g1") for number in range(4)])
+    nan = np.full(DIMENSION, np.nan, np.float32).tobytes()
+    with store._ledger.connections.writing() as connection:
+        for number, blob in enumerate((b"", nan, bytes(4 * DIMENSION)), start=1):
+            connection.execute("UPDATE body SET vector = ? WHERE n = ?", (blob, number))
+    assert store.upkeep.unsound() == {("set/a", "g1"): 3}
+
+
 def test_an_unknown_store_lists_the_known_ones() -> None:
     with pytest.raises(UnknownComponentError, match="ChromaStore, MemoryStore"):
         stores.build("QdrantStore", {})
@@ -406,6 +475,18 @@ class TestChromaStore:
         assert [hit.id for hit in corrected.search_vector(vector, limit=1, where=EVERYTHING)] == [record(1).id]
         with pytest.raises(ConflictError):
             chroma_store().search_vector(unit(1), limit=1, where=EVERYTHING)
+
+    def test_vectors_that_the_ledger_does_not_know_are_told_and_deleted(self, chroma_store, monkeypatch) -> None:
+        store = chroma_store()
+        store.upsert([record(number, "wing", "set/a") for number in range(5)])
+        monkeypatch.setattr(store._ledger, "write", lambda batch: None)  # as if the process had died before it
+        store.upsert([record(number, "tail", "set/b") for number in range(3)])
+        looking = chroma_store(model_id="unknown", dimension=1)
+        assert looking.upkeep.vector_count() == 8
+        assert looking.upkeep.strays() == {("set/b", "g1"): 3}
+        looking.delete("set/b", "g1")
+        assert looking.upkeep.strays() == {}
+        assert looking.upkeep.vector_count() == looking.upkeep.indexed_count() == 5
 
     def test_a_newer_format_is_refused_with_a_sentence(self, chroma_store, chroma_process, tmp_path: Path) -> None:
         store = chroma_store()

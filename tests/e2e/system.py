@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import httpx
 import psutil
 
+from tests.fixtures.answers import assert_error as assert_error
+
 LF = Path(sys.executable).parent / "lf"
 START_TIMEOUT_S = 120.0
 TASK_TIMEOUT_S = 240.0
@@ -126,23 +128,6 @@ class ProjectClient:
 def outcomes(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """File name → what became of it, of a task that has ended."""
     return {info["filename"]: info for _, info in task["result"]["details"]}
-
-
-def assert_error(response: httpx.Response, status: int, *words: str) -> dict[str, Any]:
-    """The answer is an error in the one shape, its `detail` contains `words`, and it shows nothing of the host."""
-    assert response.status_code == status, response.text
-    body: dict[str, Any] = response.json()
-    assert set(body) == {"detail", "error", "message"}, body
-    assert body["detail"]
-    assert body["error"]
-    assert body["message"]
-    detail = str(body["detail"])
-    assert [word for word in words if word not in detail] == [], detail
-    leaks = ("Traceback", "site-packages", 'File "', "/data/projects/")
-    assert [leak for leak in leaks if leak in detail] == [], detail
-    if status == 503:
-        assert int(response.headers["Retry-After"]) > 0
-    return body
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config.reference import render_components, render_settings, variables
+from config.reference import render_components, render_settings, render_yaml_keys, variables
 from config.settings import Settings
 from rag.errors import RagError
 from server.app import create_app
@@ -27,8 +27,19 @@ def errors_below(kind: type[RagError]) -> list[type[RagError]]:
 
 
 def test_generated_pages_are_current() -> None:
-    for name, text in (("settings.md", render_settings()), ("components.md", render_components())):
+    pages = {
+        "settings.md": render_settings(),
+        "components.md": render_components(),
+        "reference-yaml.md": render_yaml_keys(),
+    }
+    for name, text in pages.items():
         assert (DOCS / name).read_text(encoding="utf-8") == text, "run `python -m config.reference`"
+
+
+def test_every_key_of_the_yaml_says_what_it_does() -> None:
+    rows = [line for line in render_yaml_keys().splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    assert [row for row in rows if row.endswith("|  |")] == []
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -41,6 +52,7 @@ def test_every_setting_is_documented(name: str) -> None:
 def test_pages_name_only_variables_that_exist(page: Path) -> None:
     known = {variable for name in Settings.model_fields for variable in variables(name)}
     known |= {"LF_PUBLISH", "LF_READY_FILE", "LF_SUPERVISED"}  # of compose and of the supervisor
+    known |= {"LF_SERVER_URL"}  # of the command line
     assert set(_VARIABLE.findall(page.read_text(encoding="utf-8"))) - known == set()
 
 

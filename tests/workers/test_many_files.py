@@ -4,21 +4,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from state.file_names import StoredFile
 from state.tables import TaskFileRow, TaskRow
 from state.tasks import NewFile
 from tests.workers.world import PLACE, World
-from workers.dispatch import StoredFile
 from workers.progress import task_body
 
 
 def files(count: int) -> list[StoredFile]:
-    return [StoredFile(f"{index:064x}", f"{index}.txt") for index in range(count)]
+    return [StoredFile(f"{index}.txt", f"{index}.txt", 0.0, 1, "text/plain", f"{index:064x}") for index in range(count)]
 
 
 def start(world: World, count: int) -> str:
     world.paths().meta_dir.mkdir(parents=True, exist_ok=True)
     for each in files(count):
-        world.paths().meta(each.file_hash).touch()
+        world.paths().meta(each.hash).touch()
     return world.dispatcher.start_ingest(
         namespace=PLACE[0], project=PLACE[1], dataset="docs", config=world.config, files=files(count)
     )
@@ -45,7 +45,7 @@ def test_a_task_of_a_thousand_files_is_made_in_a_tenth_of_a_second(world: World)
             database="d",
             config={},
         )
-        world.tasks.create(task, [NewFile(each.file_hash, each.filename, "g") for each in files(1000)])
+        world.tasks.create(task, [NewFile(each.hash, each.original_file_name, "g") for each in files(1000)])
 
     took = seconds(create)
     end_all(world)

@@ -26,7 +26,7 @@ from state.generations import GenerationStore
 from state.tables import Base, FileRow, TaskFileRow, TaskRow
 from state.task_states import FINAL_STATES
 from state.tasks import TaskStore
-from workers.dispatch import Dispatcher, StoredFile
+from workers.dispatch import Dispatcher
 from workers.embed_stage import run_embed
 from workers.leases import LeaseKeeper
 from workers.parse_stage import run_parse
@@ -165,14 +165,14 @@ class World:
         self.generations.ensure(*PLACE, dataset, {stored.hash: stored.original_file_name})
         return stored.hash
 
-    def start(self, dataset: str = "docs") -> str:
-        files = [StoredFile(each.hash, each.original_file_name) for each in DatasetFiles(self.paths(dataset)).list()]
+    def start(self, dataset: str = "docs", **options: Any) -> str:
+        files = DatasetFiles(self.paths(dataset)).list()
         return self.dispatcher.start_ingest(
-            namespace=PLACE[0], project=PLACE[1], dataset=dataset, config=self.config, files=files
+            namespace=PLACE[0], project=PLACE[1], dataset=dataset, config=self.config, files=files, **options
         )
 
-    def process(self, dataset: str = "docs") -> dict[str, Any]:
-        task_id = self.start(dataset)
+    def process(self, dataset: str = "docs", **options: Any) -> dict[str, Any]:
+        task_id = self.start(dataset, **options)
         self.settle()
         return self.status(task_id)
 
@@ -305,8 +305,8 @@ class World:
         return {each["filename"]: each["error"] for each in self.status(task_id)["meta"]["files"] if each["error"]}
 
     def stores(self) -> list[Store]:
-        kept = self.assembly._parts  # what has been opened, also under a former configuration
-        return [part for key, part in kept.items() if isinstance(key, tuple) and key[0] == "store"]
+        # what has been opened, also under a former configuration
+        return [part for _, part in self.assembly._kept.of_kind("store")]
 
     def stored(self) -> dict[str, str]:
         """Record id → text, over all databases."""

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from cli.state_file import PartRecord, RunRecord, read_record
+from tests.unit.cli.client_run import COMMAND, Lf, make_lf
 
 STUBS = Path(__file__).with_name("stubs.py")
 
@@ -74,3 +75,16 @@ def start_supervisor(tmp_path: Path) -> Iterator[StartSupervisor]:
         if process.poll() is None:
             process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture
+def lf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lf]:
+    """The commands of a client, in a folder with a project, against a server that the test scripts."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("typer.testing._get_command", lambda _: COMMAND)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for variable in ("LF_SERVER_URL", "LF_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    yield from make_lf(folder)

@@ -71,3 +71,14 @@ def test_ten_deaths_within_two_minutes_are_failing() -> None:
 )
 def test_an_end_is_named(code: int, text: str) -> None:
     assert describe_exit(code) == text
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_api_runs_in_as_many_processes_as_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "9")  # Uvicorn's own variable does not count
+    monkeypatch.setenv("LF_API_PROCESSES", str(count))
+    _, parts, _ = plan_of(tmp_path)
+    command = parts["api"].command
+    assert command[command.index("--workers") + 1] == str(count)
+    longest_stop_s = {part.stop_rank: sum(seconds for _, seconds in part.stop) for part in parts.values()}
+    assert sum(longest_stop_s.values()) < 10

@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 
 from config.assemble import Assembly
-from config.project import ProjectConfig
+from config.project import McpServer, ProjectConfig
 from config.rag_section import DatabaseConfig
 from config.runtime import ModelConfig
 from config.settings import Settings
 from rag.embedders.hash import HashEmbedder
-from rag.errors import ConfigError, InvalidInputError, NotFoundError, UnknownComponentError, UpstreamError
+from rag.errors import (
+    BadRequestError,
+    ConfigError,
+    InvalidInputError,
+    NotFoundError,
+    UnknownComponentError,
+    UpstreamError,
+)
 
 
 def live_check(*_: str) -> Callable[[set[tuple[str, str]]], set[tuple[str, str]]]:
@@ -197,3 +204,39 @@ def test_the_token_for_downloads_reaches_the_embedder(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path, hf_token="hf-1")
     strategy = embedding("SentenceTransformerEmbedder").embedding_strategy_in_use()
     assert Assembly(settings, live_check)._embedder_options(strategy)["hf_token"].get_secret_value() == "hf-1"
+
+
+def mcp_server(**values: Any) -> McpServer:
+    return McpServer.model_validate({"name": "s", "transport": "http", "base_url": "http://127.0.0.1:1/mcp", **values})
+
+
+def test_an_mcp_server_has_one_client_per_configuration(assembly: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKETS_TOKEN", "t-1")
+    one = mcp_server(headers={"Authorization": "Bearer ${env:TICKETS_TOKEN}"})
+
+    source: Any = assembly.tool_source(one)
+    assert assembly.tool_source(one) is source
+    assert assembly.tool_source(mcp_server()) is not source
+    assert source._remote.headers == {"Authorization": "Bearer t-1"}
+
+
+def test_a_program_is_started_only_where_the_operator_allows_it(tmp_path: Path) -> None:
+    program = mcp_server(transport="stdio", command="x", base_url=None)
+    with pytest.raises(BadRequestError, match="the operator can set LF_MCP_STDIO=true"):
+        Assembly(Settings(_env_file=None, data_dir=tmp_path), live_check).tool_source(program)
+
+    allowing = Settings(_env_file=None, data_dir=tmp_path, mcp_stdio=True)
+    assert Assembly(allowing, live_check).tool_source(program).name == "s"
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("http://169.254.169.254/mcp", InvalidInputError),
+        ("file:///etc", InvalidInputError),
+        ("http://${NOPE}/mcp", ConfigError),
+    ],
+)
+def test_an_mcp_server_must_not_lead_anywhere_else(assembly: Assembly, address: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        assembly.tool_source(mcp_server(base_url=address))

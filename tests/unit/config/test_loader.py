@@ -314,15 +314,33 @@ def test_a_toml_project_goes_on_as_yaml_and_a_json_project_stays_json(
     assert json.loads(file.read_text())["project_brief"] == {"goal": "test"}
 
 
-@pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"', '"other", "{}"', "*"])
+@pytest.mark.parametrize("form", ['"{}"', '"other", "{}"', 'W/"x",W/"{0}" , "{0}"', "*", " * "])
 def test_a_matching_etag_lets_a_change_through(
     store: ProjectStore, file: Path, config: dict[str, Any], form: str
 ) -> None:
     store.replace("org", "bot", config, if_match=form.format(store.get("org", "bot").etag))
 
 
+@pytest.mark.parametrize("form", ['W/"{}"', "{}", '"{}', '""', "", "W/*", '"other"', '"*"'])
+def test_what_names_no_strong_tag_of_the_stored_file_does_not(
+    store: ProjectStore, file: Path, config: dict[str, Any], form: str
+) -> None:
+    """A weak tag says 'equivalent' only: RFC 9110 compares strongly here."""
+    with pytest.raises(ConflictError, match="changed by someone else"):
+        store.replace("org", "bot", config, if_match=form.format(store.get("org", "bot").etag))
+    assert file.read_text() == GOOD
+
+
+def test_any_version_is_one_that_exists(store: ProjectStore, file: Path, config: dict[str, Any]) -> None:
+    file.unlink()
+    with pytest.raises(ConflictError):
+        store.replace("org", "bot", config, if_match="*")
+    store.replace("org", "bot", config)
+    assert file.exists()
+
+
 def test_an_old_etag_does_not(store: ProjectStore, file: Path, config: dict[str, Any]) -> None:
-    seen = store.get("org", "bot").etag
+    seen = f'"{store.get("org", "bot").etag}"'
     store.replace("org", "bot", {**config, "voice": {}}, if_match=seen)
     with pytest.raises(ConflictError, match="changed by someone else") as caught:
         store.replace("org", "bot", config, if_match=seen)
@@ -356,7 +374,7 @@ def test_fifty_concurrent_writers_leave_one_whole_config(
 
 
 def test_of_two_writers_with_one_etag_only_one_wins(store: ProjectStore, file: Path, config: dict[str, Any]) -> None:
-    seen = store.get("org", "bot").etag
+    seen = f'"{store.get("org", "bot").etag}"'
 
     def write(number: int) -> bool:
         try:

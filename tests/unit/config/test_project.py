@@ -140,6 +140,30 @@ def test_a_header_never_shows_in_an_error(parse: Parse) -> None:
         parse(mcp={"servers": [{"name": "a", "transport": "http", "base_url": "x", "headers": {"X-Any": 123}}]})
 
 
+def test_a_model_gets_the_mcp_servers_that_it_names_or_all(parse: Parse) -> None:
+    servers = [{"name": name, "transport": "http", "base_url": "http://a/mcp"} for name in ("a", "b")]
+    models = [{"name": str(names), "provider": "extractive", "mcp_servers": names} for names in (None, [], ["b", "c"])]
+    config = parse(mcp={"servers": servers}, runtime={"models": models})
+
+    found = [[server.name for server in config.mcp_servers_for(model)] for model in config.runtime.models]
+    assert found == [["a", "b"], [], ["b"]]
+    assert config.warnings() == [
+        "runtime.models: model '['b', 'c']' names the MCP server 'c', which is not under mcp.servers"
+    ]
+
+
+def test_what_an_mcp_server_has_no_use_for_is_named(parse: Parse) -> None:
+    stdio = {"name": "a", "transport": "stdio", "command": "x", "base_url": "http://a", "timeout": 3}
+    http = {"name": "a", "transport": "http", "base_url": "http://a", "args": ["y"]}
+
+    assert parse(mcp={"servers": [stdio, http]}).warnings() == [
+        "mcp.servers[0].timeout: unknown key, kept without effect",
+        "mcp.servers[0].base_url: has no effect with transport stdio",
+        "mcp.servers[1].args: has no effect with transport http",
+        "mcp.servers: the name 'a' is used more than once; each must be unique",
+    ]
+
+
 # --- prompts
 
 

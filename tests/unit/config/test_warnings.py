@@ -67,7 +67,6 @@ def test_keys_of_models_without_effect_are_named() -> None:
     model = {"name": "m", "provider": "extractive", "instructor_mode": "tools", "encoder_config": {"a": 1}}
     text = warned(
         runtime={"models": [{**model, "keep_loaded": True}]},
-        mcp={"servers": [{"name": "s", "transport": "http", "base_url": "http://a"}]},
     )
-    for key in ("runtime.models[0].instructor_mode", "encoder_config", "keep_loaded", "mcp:"):
+    for key in ("runtime.models[0].instructor_mode", "encoder_config", "keep_loaded"):
         assert key in text

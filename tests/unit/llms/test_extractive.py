@@ -8,15 +8,10 @@ from rag.chunkers import chunkers
 from rag.chunkers.tokens import EstimatedCounter
 from rag.llms import llms
 from rag.llms.base import Delta, LLMRequest, Sampling
-from rag.llms.extractive import (
-    CLOSEST,
-    MAX_QUOTE_CHARS,
-    NOTHING_FOUND,
-    QUOTING,
-    answer_parts,
-    best_sentences,
-    terms,
-)
+from rag.llms.excerpts import MAX_QUOTE_CHARS
+from rag.llms.extractive import CLOSEST, NOTHING_FOUND, QUOTING, answer_parts
+from rag.llms.quote_words import terms
+from rag.llms.quotes import best_sentences
 from rag.parsers import parsers
 from rag.parsers.base import ParseLimits
 from rag.parsers.detect import probe_file

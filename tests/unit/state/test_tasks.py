@@ -248,6 +248,17 @@ def test_tasks_that_ended_long_ago_are_forgotten_with_their_files(world: World) 
     assert world.state("young") == ["queued"]
 
 
+def test_the_last_task_of_a_database_is_never_forgotten(world: World) -> None:
+    """Its configuration is how the database is dropped when llamafarm.yaml cannot be read any more."""
+    (file_id,) = world.add_task("only")
+    world.process(file_id, "g")
+    world.tasks.finish_if_done("only")
+    world.tasks.mark_cleaned("only")
+    world.clock.now += 100
+    assert world.tasks.forget_ended(50) == 0
+    assert world.tasks.last_configs(*PROJECT)
+
+
 def test_the_live_check_finds_its_rows_by_the_whole_key_of_a_file(world: World) -> None:
     """Otherwise every search reads all files of the project."""
     (file_id,) = world.add_task("t1")

@@ -1,0 +1,179 @@
+"""Follows a task to its end: pushed where the server pushes, else asked for."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from cli.client.api import Api, segment
+from cli.client.caller import Caller
+from cli.client.output import Output, clean
+from cli.client.project_file import ProjectName
+from cli.errors import ApiError, CliError, HadFailuresError, NotReachableError
+
+POLL_S = 1.0
+FIRST_POLL_S = 0.2
+MAX_SILENCE_S = 60.0
+"""How long a server that does not answer is asked again: it may be starting anew."""
+ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "CANCELLED"})
+
+Task = dict[str, Any]
+
+
+def task_path(project: ProjectName, task_id: str) -> str:
+    return f"{project.path}/tasks/{segment(task_id)}"
+
+
+def is_ended(task: Task) -> bool:
+    return task.get("state") in ENDED
+
+
+def follow(api: Api, path: str) -> Iterator[Task]:
+    """The task whenever it changed, the ended one last.
+
+    Raises:
+        ApiError: there is no such task.
+        NotReachableError: the server stayed away for a minute.
+    """
+    task = api.get(path)  # a task that does not exist is told before anything is followed
+    yield task
+    if not is_ended(task):
+        for task in _pushed(api, path):
+            yield task
+            if is_ended(task):
+                return
+        yield from _polled(api, path)
+
+
+def _pushed(api: Api, path: str) -> Iterator[Task]:
+    """Ends without an ended task where the server pushes nothing, or the connection breaks."""
+    try:
+        with api.events("GET", f"{path}/events") as events:
+            for event in events:
+                if "state" in event:
+                    yield event
+    except (ApiError, NotReachableError):
+        return
+
+
+def _polled(api: Api, path: str) -> Iterator[Task]:
+    pause_s, heard_at = FIRST_POLL_S, time.monotonic()
+    while True:
+        try:
+            task = api.get(path)
+        except (ApiError, NotReachableError) as error:
+            if getattr(error, "status", None) in (401, 403, 404) or time.monotonic() - heard_at > MAX_SILENCE_S:
+                raise
+        else:
+            heard_at = time.monotonic()
+            yield task
+            if is_ended(task):
+                return
+        time.sleep(pause_s)
+        pause_s = min(POLL_S, pause_s * 1.5)
+
+
+def watch(caller: Caller, api: Api, project: ProjectName, task_id: str, *, cancels: bool = False) -> Task:
+    """Show a task's progress until it has ended; returns what it is then.
+
+    Args:
+        cancels: Ctrl-C cancels the task; else it goes on without this command.
+    """
+    path = task_path(project, task_id)
+    try:
+        return _shown(caller.out, api, path)
+    except KeyboardInterrupt:
+        if cancels:
+            answer = api.delete(path)
+            caller.out.note(answer.get("message", "cancelled"), style="yellow")
+        else:
+            caller.out.note(f"the task goes on: `lf tasks watch {task_id}`, or `lf tasks cancel {task_id}`")
+        raise
+
+
+def _shown(out: Output, api: Api, path: str) -> Task:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("files, {task.fields[chunks]} chunks"),
+        TimeElapsedColumn(),
+        TextColumn("elapsed,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    task: Task = {}
+    with out.progress(*columns) as progress:
+        bar = progress.add_task("processing", total=None, chunks=0)
+        for task in follow(api, path):
+            meta = task.get("meta") or {}
+            progress.update(
+                bar, completed=meta.get("current") or 0, total=meta.get("total"), chunks=meta.get("stored_count") or 0
+            )
+    return task
+
+
+def report(out: Output, task: Task) -> None:
+    """Print what a task did, file by file where it failed.
+
+    Raises:
+        HadFailuresError: files failed, or the task was cancelled.
+    """
+    failed = failures(task)
+    result = task.get("result") or {}
+    out.result(task, lambda: _print(out, task, failed))
+    if task.get("cancelled"):
+        raise HadFailuresError("the task was cancelled")
+    if failed or result.get("failed_files"):
+        count = len(failed) or result.get("failed_files")
+        raise HadFailuresError(f"{count} of {_total(result) or count} files failed")
+    if task.get("state") != "SUCCESS":
+        raise CliError(f"the task ended as {task.get('state')}: {task.get('error') or 'the server says no more'}")
+
+
+def failures(task: Task) -> list[tuple[str, str]]:
+    """(file, why) of each file that failed."""
+    return [(name, info.get("error") or info.get("reason") or "?") for name, info in _details(task) if _failed(info)]
+
+
+def _details(task: Task) -> Iterator[tuple[str, dict[str, Any]]]:
+    for entry in (task.get("result") or {}).get("details") or []:
+        if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict)):
+            continue
+        success, info = entry
+        yield _file_name(info), {"status": "processed" if success else "failed", **info}
+
+
+def _file_name(info: dict[str, Any]) -> str:
+    name = str(info.get("filename") or "?")
+    inner = info.get("result")
+    if len(name) == 64 and isinstance(inner, dict) and inner.get("filename"):
+        return str(inner["filename"])  # the original server names a file by its hash
+    return name
+
+
+def _failed(info: dict[str, Any]) -> bool:
+    return info["status"] in ("failed", "failure", "error")
+
+
+def _total(result: dict[str, Any]) -> int:
+    counted = sum(int(result.get(key) or 0) for key in ("processed_files", "skipped_files", "failed_files"))
+    return counted or len(result.get("details") or [])
+
+
+def _print(out: Output, task: Task, failed: list[tuple[str, str]]) -> None:
+    result = task.get("result") or {}
+    if not is_ended(task):
+        meta = task.get("meta") or {}
+        out.text(f"{task.get('state')}: {meta.get('current', 0)} of {meta.get('total', '?')} files")
+        return
+    if not _total(result):
+        out.text(task.get("error") or result.get("message") or "No files to process")
+        return
+    out.text(
+        f"{_total(result)} files: {result.get('processed_files') or 0} processed, "
+        f"{result.get('skipped_files') or 0} skipped, {result.get('failed_files') or 0} failed"
+    )
+    for name, why in failed:
+        out.text(f"  {clean(name)}: {why}")
