@@ -55,8 +55,8 @@ def exact_matches(text: str, hits: Sequence[Hit]) -> tuple[Values, float]:
     terms, share = exact_terms(text)
     if not terms:
         return {}, 0.0
-    bodies = {hit.id: _searched(hit) for hit in hits}
-    holders = {term: {key for key, body in bodies.items() if term.words in body} for term in terms}
+    bodies = {hit.id: _Searched(hit) for hit in hits}
+    holders = {term: {key for key, body in bodies.items() if body.holds(term)} for term in terms}
     weights = {
         term: share ** (term.doubt if 2 * len(found) < len(bodies) else max(1, term.doubt))
         for term, found in holders.items()
@@ -76,8 +76,21 @@ def _doubt(token: str) -> int:
     return 1 if _AMOUNT.fullmatch(token) else 0
 
 
-def _searched(hit: Hit) -> str:
-    return "\n".join(_plain(text) for text in (hit.text, *(str(hit.metadata.get(key, "")) for key in INDEXED_METADATA)))
+class _Searched:
+    """What of a hit is searched. Reading it word by word takes long, so that is done for those it may be in only."""
+
+    def __init__(self, hit: Hit) -> None:
+        self._texts = [hit.text, *(str(hit.metadata[key]) for key in INDEXED_METADATA if key in hit.metadata)]
+        joined = "\n".join(self._texts)
+        self._letters = joined.casefold() if joined.isascii() else None
+        self._plain: str | None = None
+
+    def holds(self, term: ExactTerm) -> bool:
+        if self._letters is not None and not all(word in self._letters for word in term.words.split()):
+            return False
+        if self._plain is None:
+            self._plain = "\n".join(map(_plain, self._texts))
+        return term.words in self._plain
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,10 +22,15 @@ class Connections:
 
     A file that another process removed or replaced is noticed by its inode and opened anew: rows written to an
     unlinked file would be lost.
+
+    Args:
+        schema: what makes a new file, at `version`.
+        upgrades: by version, what makes the next one of it.
     """
 
-    def __init__(self, path: Path | None, *, schema: str, version: int) -> None:
+    def __init__(self, path: Path | None, *, schema: str, version: int, upgrades: Mapping[int, str]) -> None:
         self.path = path
+        self._upgrades = upgrades
         self._schema = schema
         self._version = version
         self._local = threading.local()
@@ -116,10 +121,12 @@ class Connections:
         if found == self._version:
             return
         connection.execute("BEGIN IMMEDIATE")
-        if _user_version(connection) == 0:  # another process may have been first
-            for statement in self._schema.split(";\n"):
+        found = _user_version(connection)  # another process may have been first
+        while found < self._version:
+            for statement in (self._upgrades[found] if found else self._schema).split(";\n"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {self._version}")
+            found = found + 1 if found else self._version
+            connection.execute(f"PRAGMA user_version = {found}")
         connection.commit()
 
     @contextmanager

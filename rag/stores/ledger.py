@@ -1,4 +1,4 @@
-"""What a store knows of its chunks: text, metadata, vector and a full-text index, in one SQLite database.
+"""What a store knows of its chunks: text, metadata and vector in one SQLite database, and a word index beside it.
 
 The nearest-neighbour index of a store (a Chroma collection, or none) only ever answers ids; everything else is read
 here. One transaction therefore decides whether a chunk exists, and filters mean the same in every store.
@@ -13,17 +13,18 @@ import numpy as np
 import orjson
 
 from rag.filters import Filter
+from rag.stores import journal
 from rag.stores.base import StoreIdentity, StoreStats
 from rag.stores.connections import Connections
 from rag.stores.identity import require_same_identity
-from rag.stores.lexical import best_rows
 from rag.stores.sql_filter import compile_filter
+from rag.stores.words import WordIndex
 from rag.types import Hit, Matrix, Record, Scalar
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 INDEXED_METADATA = ("filename", "heading_path")
 
-# `body` is apart from `chunk` so that a filter scans short rows. The full-text index keeps no copy of the text.
+# `body` is apart from `chunk` so that a filter scans short rows.
 SCHEMA = """
 CREATE TABLE identity (model_id TEXT NOT NULL, dimension INTEGER NOT NULL, metric TEXT NOT NULL);
 CREATE TABLE chunk (
@@ -34,11 +35,12 @@ CREATE INDEX chunk_of_file ON chunk (file_key, generation);
 CREATE INDEX chunk_filename ON chunk (json_extract(metadata, '$."filename"'));
 CREATE INDEX chunk_file_hash ON chunk (json_extract(metadata, '$."file_hash"'));
 CREATE TABLE body (n INTEGER PRIMARY KEY, text TEXT NOT NULL, place TEXT NOT NULL, vector BLOB NOT NULL);
-CREATE VIRTUAL TABLE words USING fts5 (
-    text, place, content='body', content_rowid='n', tokenize='porter unicode61 remove_diacritics 2'
-);
-INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 0.5)');
 """
+UPGRADES = {1: "DROP TABLE words;\n" + journal.SCHEMA}  # FTS5 stood where the journal is now
+MOST_NUMBERS = 20_000
+"""A filter that leaves at most so many chunks is applied inside the word index."""
+MANY_PENDING = 2_000
+"""Changes after which the writer brings the word index up to date, so that no search has to wait for long."""
 
 COLUMNS = "chunk.id, chunk.file_key, chunk.generation, chunk.metadata, body.text, body.vector"
 JOINED = "chunk JOIN body ON body.n = chunk.n"
@@ -49,7 +51,8 @@ class ChunkLedger:
 
     def __init__(self, path: Path | None, identity: StoreIdentity) -> None:
         self._identity = identity
-        self.connections = Connections(path, schema=SCHEMA, version=FORMAT_VERSION)
+        self.connections = Connections(path, schema=SCHEMA + journal.SCHEMA, version=FORMAT_VERSION, upgrades=UPGRADES)
+        self.words = WordIndex(None if path is None else path.with_suffix(".words"))
 
     def check_identity(self) -> None:
         """Raise ConflictError when the stored vectors mean something else than ours would."""
@@ -70,19 +73,32 @@ class ChunkLedger:
             for record in {record.id: record for record in records}.values():
                 if not _same(stored.get(record.id), record):
                     _insert(connection, record)
+        self.words.follow(self.connections, min_pending=MANY_PENDING)
 
     def search_text(self, query: str, *, limit: int, where: Filter) -> list[Hit]:
+        numbers = self.matching(where, MOST_NUMBERS + 1) if where else None
+        if numbers is None or len(numbers) <= MOST_NUMBERS:
+            best = self.words.search(self.connections, query, limit, numbers)
+            return self._scored(best, Filter())
+        wanted = 4 * limit  # so many match that they are found by looking a little further
+        while True:
+            best = self.words.search(self.connections, query, wanted, None)
+            hits = self._scored(best, where)
+            if len(hits) >= limit or len(best) < wanted:
+                return hits[:limit]
+            wanted *= 4
+
+    def _scored(self, best: Sequence[tuple[int, float]], where: Filter) -> list[Hit]:
+        """The chunks with these numbers, in this order, as far as they exist and match."""
         condition, values = compile_filter(where, "chunk.metadata")
-        matching = f"SELECT n FROM chunk WHERE {condition}", values  # noqa: S608  # ours; the rest is bound
+        wanted = orjson.dumps([n for n, _ in best]).decode()
+        query = (
+            f"SELECT {COLUMNS}, chunk.n FROM {JOINED} "  # noqa: S608  # ours; the rest is bound
+            f"WHERE chunk.n IN (SELECT value FROM json_each(?)) AND {condition}"
+        )
         with self.connections.reading() as connection:
-            if connection is None:
-                return []
-            best = best_rows(connection, query, limit, matching if where else None)
-            rows = connection.execute(
-                f"SELECT {COLUMNS}, chunk.n FROM {JOINED} WHERE chunk.n IN (SELECT value FROM json_each(?))",  # noqa: S608  # ours
-                [orjson.dumps([n for n, _ in best]).decode()],
-            )
-            found = {row[6]: read_record(row) for row in rows}
+            rows = connection.execute(query, [wanted, *values]).fetchall() if connection else []
+        found = {row[6]: read_record(row) for row in rows}
         return [hit(found[n], score, "lexical") for n, score in best if n in found]
 
     def by_ids(self, ids: Sequence[str], where: Filter) -> dict[str, Record]:
@@ -163,6 +179,7 @@ class ChunkLedger:
 
     def remove(self) -> None:
         self.connections.remove()
+        self.words.remove()
 
     def close(self) -> None:
         self.connections.close()
@@ -226,19 +243,12 @@ def _insert(connection: sqlite3.Connection, record: Record) -> None:
     )
     place = " ".join(str(record.metadata[key]) for key in INDEXED_METADATA if key in record.metadata)
     blob = np.ascontiguousarray(record.vector, dtype=np.float32).tobytes()
-    row = (cursor.lastrowid, record.text, place)
-    connection.execute("INSERT INTO body (n, text, place, vector) VALUES (?, ?, ?, ?)", (*row, blob))
-    connection.execute("INSERT INTO words (rowid, text, place) VALUES (?, ?, ?)", row)
+    row = (cursor.lastrowid, record.text, place, blob)
+    connection.execute("INSERT INTO body (n, text, place, vector) VALUES (?, ?, ?, ?)", row)
 
 
 def _delete(connection: sqlite3.Connection, condition: str, values: Sequence[object]) -> int:
-    """Remove chunks; an index without its own copy of the text must be told what it had indexed."""
     chosen = f"SELECT n FROM chunk WHERE {condition}"  # noqa: S608  # ours; the rest is bound
-    connection.execute(
-        "INSERT INTO words (words, rowid, text, place) "  # noqa: S608  # ours; the rest is bound
-        f"SELECT 'delete', n, text, place FROM body WHERE n IN ({chosen})",
-        values,
-    )
     connection.execute(f"DELETE FROM body WHERE n IN ({chosen})", values)  # noqa: S608  # ours; the rest is bound
     return connection.execute(f"DELETE FROM chunk WHERE {condition}", values).rowcount  # noqa: S608  # ours; bound
 

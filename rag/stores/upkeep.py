@@ -57,9 +57,9 @@ class LedgerUpkeep:
         return self._ledger.stats().chunk_count
 
     def indexed_count(self) -> int:
-        # The full-text table itself would count `body`; its shadow table has one row for each chunk that is indexed.
-        with self._connections.reading() as connection:
-            return int(connection.execute("SELECT count(*) FROM words_docsize").fetchone()[0]) if connection else 0
+        """How many chunks can be found by their words, once what waits in the journal is indexed."""
+        self._ledger.words.follow(self._connections)
+        return self._ledger.words.count(self._connections)
 
     def unsound(self) -> dict[Pair, int]:
         facts, found, last = self.made_with(), Counter[Pair](), -1
@@ -84,7 +84,8 @@ class LedgerUpkeep:
             with self._connections.reading() as connection:
                 return 0 if connection is None else _pragma(connection, "page_count") * _pragma(connection, "page_size")
         path = self._connections.path
-        return sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
+        files = [*path.parent.glob(f"{path.name}*"), *path.with_suffix(".words").rglob("*")]
+        return sum(each.stat().st_size for each in files if each.is_file())
 
     def compact(self) -> None:
         with self._connections.reading() as connection:
@@ -96,7 +97,6 @@ class LedgerUpkeep:
         with self._connections.reading() as connection:
             if connection is None:  # dropped since
                 return
-            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -104,7 +104,7 @@ class LedgerUpkeep:
         """Index again what is there, and drop texts whose chunk is gone: a damaged disk may have left them."""
         with self._connections.writing() as connection:
             connection.execute("DELETE FROM body WHERE n NOT IN (SELECT n FROM chunk)")
-            connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        self._ledger.words.remake(self._connections)
 
     def _records_after(self, pair: Pair, last: str, size: int) -> list[Record]:
         query = (

@@ -20,8 +20,8 @@ PROBE_TIMEOUT_S = 10.0
 PROBE_THREADS = 8
 
 
-class DegradedError(RagError):
-    """The part answers, and something about it is not as it should be."""
+class DegradedError(Exception):
+    """The part answers, and something about it is not as it should be; never leaves this module."""
 
 
 class RagHealthService:
@@ -87,7 +87,7 @@ class RagHealthService:
         except TimeoutError:
             message = f"no answer within {PROBE_TIMEOUT_S:g} s"
         except DegradedError as error:
-            status, message = "degraded", error.message
+            status, message = "degraded", str(error)
         except RagError as error:
             message = error.message
         latency = round((time.perf_counter() - started_at) * 1000, 2)
