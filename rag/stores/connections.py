@@ -49,13 +49,18 @@ class Connections:
         """Yield a connection inside one write transaction: committed on success, rolled back on any exception."""
         with self._translated(), self._borrowed(create=True) as connection:
             assert connection is not None
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(connection):
                 yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection | None]:
+        """The same for what is there already: None when nothing has been written yet."""
+        with self._translated(), self._borrowed(create=False) as connection:
+            if connection is None:
+                yield None
+                return
+            with _transaction(connection):
+                yield connection
 
     def remove(self) -> None:
         """Delete the database; a missing one is not an error."""
@@ -115,7 +120,7 @@ class Connections:
         found = _user_version(connection)
         if found > self._version:
             raise ConflictError(
-                f"the lexical index '{Path(name).name}' has format {found}; this version of Paddock reads up to "
+                f"the chunk ledger '{Path(name).name}' has format {found}; this version of Paddock reads up to "
                 f"{self._version}. Upgrade Paddock, or process the files into a new database"
             )
         if found == self._version:
@@ -136,10 +141,21 @@ class Connections:
         except sqlite3.Error as error:
             name = self.path.name if self.path else "in memory"
             if getattr(error, "sqlite_errorname", "") in _FULL:
-                raise StorageFullError(f"the disk is full: the lexical index '{name}' could not be written") from error
+                raise StorageFullError(f"the disk is full: the chunk ledger '{name}' could not be written") from error
             raise UpstreamError(
-                f"the lexical index '{name}' failed: {error}. If it is damaged, delete it and process the files again"
+                f"the chunk ledger '{name}' failed: {error}. If it is damaged, delete it and process the files again"
             ) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def _inode(path: Path) -> int | None:

@@ -1,6 +1,7 @@
 """The ledger's journal: which chunks came or went since the word index was last brought up to date."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import orjson
 
@@ -12,18 +13,25 @@ Row = tuple[int, str, str]
 """Number of a chunk, its text, and where it stands (file name, headings)."""
 
 # A chunk and its body come and go together, in one transaction with these lines.
-SCHEMA = """CREATE TABLE word_index (name TEXT NOT NULL, upto INTEGER NOT NULL);
+SCHEMA = """CREATE TABLE word_index (name TEXT NOT NULL, token TEXT NOT NULL);
 CREATE TABLE change (seq INTEGER PRIMARY KEY AUTOINCREMENT, n INTEGER NOT NULL);
 CREATE TRIGGER body_added AFTER INSERT ON body BEGIN INSERT INTO change (n) VALUES (new.n); END;
 CREATE TRIGGER body_removed AFTER DELETE ON body BEGIN INSERT INTO change (n) VALUES (old.n); END;
 """
 
 
-def position(connections: Connections) -> tuple[str, int] | None:
-    """Name of the index and how far into the journal it reaches; None before the first."""
+class Position(NamedTuple):
+    """Which index holds all that has left the journal, and in which state: each commit has a token of its own."""
+
+    name: str
+    token: str
+
+
+def position(connections: Connections) -> Position | None:
+    """None before the first index, and without a ledger."""
     with connections.reading() as connection:
-        row = connection.execute("SELECT name, upto FROM word_index").fetchone() if connection else None
-    return None if row is None else (str(row[0]), int(row[1]))
+        row = connection.execute("SELECT name, token FROM word_index").fetchone() if connection else None
+    return None if row is None else Position(*row)
 
 
 def pending_count(connections: Connections) -> int:
@@ -44,11 +52,11 @@ def end(connections: Connections) -> int:
         return int(row[0]) if row else 0
 
 
-def next_lines(connections: Connections) -> list[tuple[int, int]]:
-    """The oldest (line, number of a chunk) pairs, in order."""
+def next_lines(connections: Connections, upto: int) -> list[tuple[int, int]]:
+    """The oldest (line, number of a chunk) pairs up to this line, in order."""
     with connections.reading() as connection:
-        query = "SELECT seq, n FROM change ORDER BY seq LIMIT ?"
-        return connection.execute(query, [BATCH_ROWS]).fetchall() if connection else []
+        query = "SELECT seq, n FROM change WHERE seq <= ? ORDER BY seq LIMIT ?"
+        return connection.execute(query, [upto, BATCH_ROWS]).fetchall() if connection else []
 
 
 def rows_of(connections: Connections, numbers: Sequence[int]) -> list[Row]:
@@ -70,9 +78,14 @@ def all_rows(connections: Connections) -> Iterator[list[Row]]:
         last = rows[-1][0]
 
 
-def settle(connections: Connections, upto: int, name: str) -> None:
-    """Note that the index of this name holds everything up to this line, which may then leave the journal."""
-    with connections.writing() as connection:
+def settle(connections: Connections, upto: int, before: Position | None, after: Position) -> None:
+    """Let the lines up to this one leave the journal: they are in the index `after`.
+
+    Nothing happens when the ledger does not stand at `before` any more: it was dropped, or replaced from a backup.
+    """
+    with connections.changing() as connection:
+        if connection is None or position(connections) != before:
+            return
         connection.execute("DELETE FROM word_index")
-        connection.execute("INSERT INTO word_index VALUES (?, ?)", (name, upto))
+        connection.execute("INSERT INTO word_index VALUES (?, ?)", after)
         connection.execute("DELETE FROM change WHERE seq <= ?", [upto])

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import orjson
+import structlog
 
+from rag.errors import StorageFullError, UpstreamError
 from rag.filters import Filter
 from rag.stores import journal
 from rag.stores.base import StoreIdentity, StoreStats
@@ -41,6 +43,8 @@ MOST_NUMBERS = 20_000
 """A filter that leaves at most so many chunks is applied inside the word index."""
 MANY_PENDING = 2_000
 """Changes after which the writer brings the word index up to date, so that no search has to wait for long."""
+
+log = structlog.get_logger(__name__)
 
 COLUMNS = "chunk.id, chunk.file_key, chunk.generation, chunk.metadata, body.text, body.vector"
 JOINED = "chunk JOIN body ON body.n = chunk.n"
@@ -73,7 +77,10 @@ class ChunkLedger:
             for record in {record.id: record for record in records}.values():
                 if not _same(stored.get(record.id), record):
                     _insert(connection, record)
-        self.words.follow(self.connections, min_pending=MANY_PENDING)
+        try:
+            self.words.follow(self.connections, min_pending=MANY_PENDING)
+        except (UpstreamError, StorageFullError) as error:  # the chunks are stored, and a search tries again
+            log.warning("words.not_followed", error=error.message)
 
     def search_text(self, query: str, *, limit: int, where: Filter) -> list[Hit]:
         numbers = self.matching(where, MOST_NUMBERS + 1) if where else None

@@ -35,7 +35,10 @@ def terms(text: str) -> list[str]:
     or signs (`ZX-4471-Q`, `208.24(d)`), or in quotes, is added as a phrase, so that the chunk with exactly that ranks
     first. Every term is a quoted string: NEAR, column names, `*`, `^` and parentheses are text like any other.
     """
-    clean = text.replace("\x00", " ").encode(errors="replace").decode()  # half a surrogate pair cannot be bound
+    # A backslash would let the quote behind it end nothing.
+    clean = (
+        text.replace("\x00", " ").replace("\\", " ").encode(errors="replace").decode()
+    )  # half a surrogate pair cannot be bound
     phrases = [each for each in _PHRASE.findall(clean) if len(_WORD.findall(each)) > 1]
     tokens = clean.replace('"', " ").split()
     phrases += [token for token in tokens if len(_WORD.findall(token)) > 1 and not _PLAIN_COMPOUND.fullmatch(token)]

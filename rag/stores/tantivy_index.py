@@ -18,10 +18,10 @@ BOOSTS = {"place": 0.5}
 
 
 class TantivyIndex:
-    """Reading is thread-safe; writers must be kept apart by the caller. Failures are ValueError.
+    """Reading is thread-safe; writers must be kept apart by the caller. Whatever fails is a ValueError.
 
     Args:
-        folder: made when it is not there; None keeps everything in memory.
+        folder: of an index, or an empty one, which becomes one; None keeps everything in memory.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -30,12 +30,12 @@ class TantivyIndex:
         for field in FIELDS:
             builder.add_text_field(field, tokenizer_name=TOKENIZER)
         self._schema = builder.build()
-        if folder is None:
-            self._index = tantivy.Index(self._schema)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._index = tantivy.Index(self._schema, path=str(folder))
+        self._index = tantivy.Index(self._schema, path=None if folder is None else str(folder))
         self._index.register_tokenizer(TOKENIZER, _analyzer())
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        return (folder / "meta.json").is_file()
 
     def write(self, rows: Iterable[Row], replaced: Sequence[int] = ()) -> None:
         """Remove the numbers `replaced`, add `rows`, commit, and wait until small segments are merged."""

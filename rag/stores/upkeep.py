@@ -91,8 +91,7 @@ class LedgerUpkeep:
         with self._connections.reading() as connection:
             if connection is None:
                 return
-            chunks = self._ledger.stats().chunk_count
-        if self.indexed_count() != chunks:
+        if self.indexed_count() != self._ledger.stats().chunk_count:
             self._rebuild_words()
         with self._connections.reading() as connection:
             if connection is None:  # dropped since

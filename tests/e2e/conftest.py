@@ -1,11 +1,15 @@
-"""One running system for the whole suite; tests that kill parts start their own."""
+"""One running system for the whole suite; tests that kill parts start their own.
+
+It has four API processes, and its client opens a connection for each request: whatever is asserted holds whichever of
+them answers.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import System, running_system
+from tests.e2e.system import API_PROCESSES, System, running_system
 from tests.fixtures.fake_ollama import FakeOllama
 
 
@@ -23,5 +27,6 @@ def fake_ollama() -> Iterator[FakeOllama]:
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory, fake_ollama: FakeOllama) -> Iterator[System]:
-    with running_system(tmp_path_factory.mktemp("system"), OLLAMA_HOST=fake_ollama.url) as running:
+    folder = tmp_path_factory.mktemp("system")
+    with running_system(folder, OLLAMA_HOST=fake_ollama.url, LF_API_PROCESSES=str(API_PROCESSES)) as running:
         yield running

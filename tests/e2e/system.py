@@ -21,6 +21,8 @@ from tests.fixtures.answers import assert_error as assert_error
 LF = Path(sys.executable).parent / "lf"
 START_TIMEOUT_S = 120.0
 TASK_TIMEOUT_S = 240.0
+API_PROCESSES = 4
+"""Of the system that the whole suite shares."""
 
 CompletedText: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -192,7 +194,9 @@ def running_system(folder: Path, **extra: str) -> Iterator[System]:
         stderr=subprocess.STDOUT,
     )
     url = f"http://127.0.0.1:{port}"
-    with httpx.Client(base_url=url, timeout=60) as client:
+    # A connection that is kept would lead every request to the same process.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=url, timeout=60, limits=limits) as client:
         system = System(url, data_dir, process, client)
         try:
             wait_for(lambda: process.poll() is not None or system._is_healthy(), START_TIMEOUT_S, "the system is up")

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -11,22 +11,13 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.system import ProjectClient, System, assert_error, outcomes, running_system, wait_for
-from tests.fixtures.fake_ollama import FakeOllama
+from tests.e2e.system import API_PROCESSES, ProjectClient, System, assert_error, outcomes, wait_for
 
-PROCESS_COUNT = 4
 AT_ONCE = 8
 TEXT = b"The harbour master is called Ingrid Solberg. The lighthouse was built in 1871."
 QUESTION = "Who is the harbour master?"
 
 Result = TypeVar("Result")
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory, fake_ollama: FakeOllama) -> Iterator[System]:
-    folder = tmp_path_factory.mktemp("processes")
-    with running_system(folder, OLLAMA_HOST=fake_ollama.url, LF_API_PROCESSES=str(PROCESS_COUNT)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +45,7 @@ def pids(system: System) -> set[int]:
         components = client.get("/health").json()["components"]
         return int(next(each["details"]["pid"] for each in components if each["name"] == "server"))
 
-    return set(at_once(system, ask, 4 * PROCESS_COUNT))
+    return set(at_once(system, ask, 4 * API_PROCESSES))
 
 
 def chat(client: httpx.Client, project: ProjectClient, text: str, session: str | None = None) -> httpx.Response:
@@ -66,7 +57,7 @@ def chat(client: httpx.Client, project: ProjectClient, text: str, session: str |
 def test_several_processes_answer_and_all_are_warm(system: System) -> None:
     found: set[int] = set()
     wait_for(lambda: len(found.update(pids(system)) or found) > 1, 30, "a second process has answered")
-    healths = at_once(system, lambda client, _: client.get("/health").json(), 2 * PROCESS_COUNT)
+    healths = at_once(system, lambda client, _: client.get("/health").json(), 2 * API_PROCESSES)
     states = {each["status"] for health in healths for each in health["components"] if each["name"] != "ollama"}
     assert states == {"healthy"}
 
@@ -157,5 +148,5 @@ def test_a_process_that_is_killed_is_replaced_and_its_session_goes_on(system: Sy
     wait_for(answers, 30, "another process answers")
     history = system.client.get(f"{project.path}/chat/sessions/survivor/history").json()["messages"]
     assert [each["content"] for each in history if each["role"] == "user"] == ["Remember this.", "What was that?"]
-    wait_for(lambda: len(parent.children()) >= PROCESS_COUNT, 30, "the process is replaced")
+    wait_for(lambda: len(parent.children()) >= API_PROCESSES, 30, "the process is replaced")
     assert system.parts()["api"]["restarts"] == 0
