@@ -94,6 +94,22 @@ class ProjectPaths:
         return next((path for name in CONFIG_FILE_NAMES if self._is_inside(path := self.root / name)), None)
 
     @property
+    def no_config_file(self) -> str:
+        """What to do about a missing config file, for people: what stands in its place, or what to add."""
+        found = (self.not_a_config_file(self.root / name) for name in CONFIG_FILE_NAMES)
+        return next((sentence for sentence in found if sentence), f"add {CONFIG_FILE_NAMES[0]}")
+
+    def not_a_config_file(self, path: Path) -> str | None:
+        """What stands at `path` and is neither read nor replaced: a link that leads out of the folder, a folder."""
+        if path.is_symlink() and not self._is_inside(path):
+            return (
+                f"{path.name} is a link to no file in the project's folder, which is not followed; put the file there"
+            )
+        if path.exists() and not path.is_file():
+            return f"{path.name} is a folder or a device, no file; remove it and put a file there"
+        return None
+
+    @property
     def lf_data(self) -> Path:
         return self.root / "lf_data"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from config.layout import ProjectPaths
+from config.layout import CONFIG_FILE_NAMES, ProjectPaths
 from config.project import ProjectConfig
 from config.reading import parse_config, read_bounded
 from rag.errors import ConfigError
@@ -37,6 +37,17 @@ class LoadedProject:
     last_modified: datetime
     etag: str
     is_readable: bool = True
+    file_name: str = CONFIG_FILE_NAMES[0]
+
+    @property
+    def file_warnings(self) -> list[str]:
+        if not self.file_name.endswith(".toml"):
+            return []
+        sentence = (
+            f"{self.file_name}: the next change over the API writes {CONFIG_FILE_NAMES[0]} in its place, without the "
+            "comments, and keeps the old file as a backup"
+        )
+        return [sentence]
 
 
 class ProjectReader:
@@ -106,6 +117,7 @@ def _load_file(paths: ProjectPaths, path: Path) -> LoadedProject:
         last_modified=modified,
         etag=hashlib.sha256(content).hexdigest()[:32],
         is_readable=is_readable,
+        file_name=path.name,
     )
 
 

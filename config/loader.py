@@ -1,8 +1,10 @@
 """Finds, reads, checks and writes the llamafarm.yaml of every project."""
 
 import copy
+import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -36,6 +38,8 @@ class ProjectStore:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reader = ProjectReader()
+        self.erase_leftovers: Callable[[str, str], None] = lambda _namespace, _project: None
+        """Called before a project is made whose folder is not there: one of that name may have been removed by hand."""
 
     def paths(self, namespace: str, project: str) -> ProjectPaths:
         return ProjectPaths.of(self._settings, namespace, project)
@@ -67,7 +71,7 @@ class ProjectStore:
             raise _not_found(paths)
         loaded = self._reader.read(paths)
         if loaded is None:
-            raise ConfigError(f"project {namespace}/{project} has no config file; add {CONFIG_FILE_NAMES[0]}")
+            raise ConfigError(f"project {namespace}/{project} has no config file; {paths.no_config_file}")
         if not loaded.is_readable:
             raise ConfigError(loaded.validation_error or "")
         return loaded
@@ -108,6 +112,10 @@ class ProjectStore:
         with self._locked(paths):
             if paths.is_linked or paths.existing_config_file is not None:
                 raise ConflictError(f"Project {namespace}/{name} already exists")
+            if not paths.exists:
+                self.erase_leftovers(namespace, name)
+                self._begin_anew(paths)
+            _refuse_no_file(paths, paths.config_file)
             paths.root.mkdir(parents=True, exist_ok=True)
             write_atomically(paths.config_file, render(config, content, CONFIG_FILE_NAMES[0]))
         return self.get(namespace, name)
@@ -133,6 +141,8 @@ class ProjectStore:
             if not paths.exists:
                 raise _not_found(paths)
             stored = self._reader.read(paths)
+            if stored is None:
+                _refuse_no_file(paths, paths.config_file)
             _check_etag(stored, if_match)
             old = {} if stored is None else stored.raw
             wanted = plain_config(config, paths.config_file.name)
@@ -164,14 +174,41 @@ class ProjectStore:
             # Renamed first: at once it is no project any more, also if removing its files takes a while or breaks off.
             doomed = paths.root.with_name(f".{project}.deleted-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
             paths.root.rename(doomed)
+            self._begin_anew(paths)
             self._reader.forget(paths)
         shutil.rmtree(doomed)
         return loaded
+
+    def erase_missing(self, namespace: str, project: str) -> None:
+        """Remove what is left of a project whose folder was removed by hand."""
+        paths = self.paths(namespace, project)
+        with self._locked(paths):
+            if not paths.exists:
+                self.erase_leftovers(namespace, project)
+                self._begin_anew(paths)
+
+    def has_since(self, namespace: str, project: str, moment: float) -> bool:
+        """Whether the project is there and was already at that time, rather than another one of its name."""
+        paths = self.paths(namespace, project)
+        try:
+            return paths.exists and self._beginning(paths).stat().st_mtime < moment
+        except FileNotFoundError:
+            return True
+
+    def _begin_anew(self, paths: ProjectPaths) -> None:
+        """What is known of a project of this name from before now belongs to a former one; the lock is held."""
+        mark = self._beginning(paths)
+        mark.touch()
+        os.utime(mark, (now := time.time(), now))  # the file system's own clock is behind
+
+    def _beginning(self, paths: ProjectPaths) -> Path:
+        return self._settings.data_dir / "locks" / paths.namespace / f"{paths.project}.began"
 
     def _write(self, paths: ProjectPaths, config: dict[str, Any], old: dict[str, Any]) -> LoadedProject:
         """Check and write `config`; the lock is held."""
         source = paths.existing_config_file
         target = paths.root / CONFIG_FILE_NAMES[0] if source is None or source.suffix == ".toml" else source
+        _refuse_no_file(paths, target)
         kept = {**config, "name": paths.project, "namespace": paths.namespace}
         kept = without_file_lists(kept)
         ProjectConfig.parse(kept, file_name=target.name)
@@ -180,7 +217,7 @@ class ProjectStore:
         content = render(kept, previous if source == target else None, target.name)
         if source is not None and previous is not None:
             back_up(source, previous, datetime.now(UTC))
-        write_atomically(target, content)
+        write_atomically(target.resolve(), content)  # a link inside the folder stays one
         if source is not None and source != target:
             source.unlink()  # TOML has no writer here: the project goes on as YAML, the old file is the backup
         return self.get(paths.namespace, paths.project)
@@ -202,6 +239,12 @@ class ProjectStore:
             yield
         finally:
             lock.release()
+
+
+def _refuse_no_file(paths: ProjectPaths, path: Path) -> None:
+    """Raises ConfigError where something other than a file stands in the way: it may belong to someone else."""
+    if sentence := paths.not_a_config_file(path):
+        raise ConfigError(f"project {paths.namespace}/{paths.project} cannot be written: {sentence}")
 
 
 def refuse_reserved(namespace: str) -> None:

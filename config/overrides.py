@@ -51,12 +51,12 @@ def read_overrides(text: str | None) -> ParserOverrides | None:
 
 
 def check_overrides(value: Any) -> ParserOverrides | None:
-    """None when nothing is asked for: null, `{}` or `[]`.
+    """None when nothing is asked for: null or `{}`.
 
     Raises:
         LimitExceededError, BadRequestError: as `read_overrides`; the message names the key.
     """
-    if value is None or value in ({}, []):
+    if value is None or value == {}:
         return None
     if not isinstance(value, Mapping):
         raise _bad('it is to be an object such as {"*": {"chunk_size": 500, "chunk_overlap": 50}}')

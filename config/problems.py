@@ -44,6 +44,11 @@ def summarise(sentences: Sequence[str], file_name: str) -> str:
     return f"{file_name}: {shown}" + (f"; and {rest} more" if rest > 0 else "")
 
 
+def problem_sentence(problem: ErrorDetails, path: str) -> str:
+    """One problem of the options of the component at `path`."""
+    return _sentence({**problem, "loc": (f"{path}.config", *problem["loc"])}, {})
+
+
 def _sentence(problem: ErrorDetails, raw: Any) -> str:
     where = _path(_as_written(problem["loc"], raw))
     kind, context = problem["type"], problem.get("ctx", {})

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         8000, ge=1, le=65535, validation_alias=AliasChoices("LF_PORT", "PORT"), description="Port the API listens on."
     )
     api_key: SecretStr | None = Field(
-        None, description="When set, every request but the health checks needs `Authorization: Bearer <key>`."
+        None, description="When set, every request but health checks and `/docs` needs `Authorization: Bearer <key>`."
     )
     allow_unauthenticated: bool = Field(
         False, description="Allows listening on a non-loopback address without LF_API_KEY. Only for closed networks."
@@ -166,7 +166,9 @@ class Settings(BaseSettings):
     event_log_days: float = Field(30.0, gt=0, description="Days that events of the event log are kept.")
     event_log_max_events: int = Field(100_000, ge=1, description="Most events that are kept of one project.")
     event_log_content: bool = Field(
-        False, description="Keeps the messages and the answer of each chat in the event log, for all who may read it."
+        False,
+        description="Keeps the messages and the answer of each chat in the event log, for all who may read it. Off, it "
+        "keeps of their text only the query and the first 100 characters of the best two chunks.",
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import AliasChoices
+from pydantic import AliasChoices, ValidationError
 
-from config.options import unknown_options
+from config.options import option_names, unknown_options
+from config.problems import problem_sentence
 from config.project import ProjectConfig
 from config.rag_section import DatabaseConfig, DataProcessingStrategy
 from rag.chunkers import chunkers
@@ -59,6 +60,7 @@ def _component(registry: Registry[Any], name: str, raw: Mapping[str, Any], path:
         yield f"{path}.type = '{name}': no {registry.role} has this name (known: {', '.join(registry.names)})"
         return
     given = {key: value for key, value in raw.items() if value is not None}
+    yield from _values(registry, name, given, path)
     yield from (f"{path}.config: {sentence}" for sentence in unknown_options(registry, name, given))
     for key, field in registry.load(name).Options.model_fields.items():
         alias = field.validation_alias
@@ -66,3 +68,15 @@ def _component(registry: Registry[Any], name: str, raw: Mapping[str, Any], path:
         if (field.description or "").startswith(ACCEPTED):
             reason = (field.description or "").rstrip(".")
             yield from (f"{path}.config.{each}: {reason}" for each in spellings if each in given)
+
+
+def _values(registry: Registry[Any], name: str, given: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Values that the component will refuse when it is built; those with variables are known only then."""
+    known = option_names(registry, name)
+    checked = {key: value for key, value in given.items() if key in known and "${" not in str(value)}
+    try:
+        registry.load(name).Options.model_validate(checked)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            if problem["type"] != "missing" and problem["loc"] and problem["loc"][0] in checked:
+                yield f"{problem_sentence(problem, path)}; the {registry.role} cannot be used until this is corrected"

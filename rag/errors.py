@@ -92,7 +92,10 @@ class StorageFullError(RagError):
 
 
 class UpstreamError(RagError):
+    """`retry_after` is what the other server said in its header of that name, where it said a number of seconds."""
+
     code = "UpstreamUnavailable"
+    retry_after: int | None = None
 
 
 class EmbeddingError(UpstreamError):

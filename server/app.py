@@ -6,7 +6,8 @@ from importlib.metadata import version
 
 import structlog
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 
 from config.settings import LOOPBACK_HOSTS, Settings
@@ -35,6 +36,8 @@ from server.routers import (
     tasks,
 )
 from server.routers.designer import DesignerPages
+from server.routers.reference_page import ASSETS_PATH, page_files, show_reference
+from server.routers.reference_page import PATH as REFERENCE_PATH
 from server.schemas.errors import GUARD_RESPONSES
 from server.services.designer import Designer
 
@@ -62,6 +65,9 @@ ROUTERS = (
     schema.router,
 )
 
+DOCUMENTED_KEY = HTTPBearer(auto_error=False, scheme_name="LF_API_KEY", description="The server's LF_API_KEY.")
+"""Gives the reference its box for the key; what checks it is `ApiKey`."""
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -77,10 +83,15 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
         summary="From a folder of files to a cited answer.",
         lifespan=_lifespan(settings, engine),
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
+        redoc_url=None,
         responses=GUARD_RESPONSES,
+        dependencies=[] if settings.api_key is None else [Security(DOCUMENTED_KEY)],
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.add_route(REFERENCE_PATH, show_reference, include_in_schema=False)
+    app.mount(ASSETS_PATH, page_files())
     app.state.mcp = McpEndpoint(app, settings)
     for path in MCP_PATHS:
         app.add_route(path, app.state.mcp, include_in_schema=False)

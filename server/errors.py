@@ -1,6 +1,7 @@
 """The one table: exception class → HTTP status, and the one body that every failure leaves in.
 
-Body: `{"detail": text or list, "error": CODE, "message": text}`.
+Body: `{"detail": text or list, "error": CODE, "message": text}`. Clients of OpenAI's API read the sentence in
+`error.message` and nowhere else: they get `error` as `{"message", "type", "code", "param"}`.
 """
 
 import errno
@@ -14,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from rag.errors import (
     AuthenticationError,
@@ -54,6 +56,10 @@ STATUS: dict[type[RagError], int] = {
 }
 STATUS_BY_CODE = {"PreconditionFailed": 412, "BadGateway": 502}
 """Where HTTP has an own status: `If-Match` names an older version; what an upstream gave cannot be used."""
+OPENAI_PATHS = ("/v1/chat/completions", "/v1/embeddings", "/v1/models")
+OPENAI_HEADERS = (b"x-stainless-", b"openai-")
+"""What the headers begin with that OpenAI's own clients send with every request."""
+OPENAI_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 HTTP_CODES = {400: "BadRequest", 404: "NotFound", 405: "MethodNotAllowed", 413: "LimitExceeded", 422: "ValidationError"}
 
 
@@ -61,6 +67,37 @@ def status_of(error: RagError) -> int:
     if error.code in STATUS_BY_CODE:
         return STATUS_BY_CODE[error.code]
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+class ErrorResponse(JSONResponse):
+    """The one error body, in the form that the client of the request reads."""
+
+    def __init__(self, content: dict[str, Any], status_code: int, headers: Mapping[str, str]) -> None:
+        super().__init__(content, status_code, headers)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_openai_request(scope):
+            self.body = self.render({**self._content, "error": self._openai_error()})
+            self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
+
+    def _openai_error(self) -> dict[str, Any]:
+        kind = "server_error" if self.status_code >= 500 else "invalid_request_error"
+        return {
+            "message": self._content["message"],
+            "type": OPENAI_TYPES.get(self.status_code, kind),
+            "code": self._content["error"],
+            "param": None,
+        }
+
+
+def is_openai_request(scope: Scope) -> bool:
+    """Whether it is sent to one of OpenAI's paths, or by one of OpenAI's clients to any path."""
+    path: str = scope["path"]
+    if any(path == each or path.startswith(f"{each}/") for each in OPENAI_PATHS):
+        return True
+    return any(name.startswith(OPENAI_HEADERS) for name, _ in scope["headers"])
 
 
 def error_response(
@@ -74,7 +111,7 @@ def error_response(
         extra.setdefault("Retry-After", str(RETRY_AFTER_S))
     if status == 401:
         extra.setdefault("WWW-Authenticate", "Bearer")
-    return JSONResponse(_jsonable(body), status_code=status, headers=extra)
+    return ErrorResponse(_jsonable(body), status, extra)
 
 
 def crash_response() -> JSONResponse:
@@ -105,7 +142,9 @@ async def _rag_error(_request: Request, error: Exception) -> Response:
     if status == 500:
         log.error("request.failed", exc_info=error)
         return crash_response()
-    return error_response(status, error.code, error.message)
+    wait_s = error.retry_after if isinstance(error, UpstreamError) else None
+    headers = None if wait_s is None else {"Retry-After": str(wait_s)}
+    return error_response(status, error.code, error.message, headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

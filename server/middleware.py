@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 UPLOAD_PATH = re.compile(r"/v1/projects/[^/]+/[^/]+/(datasets/[^/]+/data(/bulk)?/?|rag/import)")
 """The routes that stream their body to disk and enforce `max_upload_bytes` themselves."""
+OPEN_PATH = re.compile(r"/(health|docs)(/.*)?|/openapi\.json", re.DOTALL)
 LONG_DIGITS = re.compile(rb"[0-9]{19}")
 MAX_DIGITS = 20
 CHECKED_ON_THE_LOOP_BYTES = 256_000
@@ -79,7 +80,8 @@ class RequestLog:
 
 
 class ApiKey:
-    """Asks for `Authorization: Bearer <key>` everywhere but at the health checks and for CORS preflights.
+    """Asks for `Authorization: Bearer <key>` everywhere but at the health checks, at the reference of the API, which
+    holds nothing of a project, and for CORS preflights.
 
     Args:
         is_page: whether a request is for a file of the web app, which holds nothing of a project.
@@ -100,7 +102,7 @@ class ApiKey:
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
-        return scope["method"] == "OPTIONS" or path == "/health" or path.startswith("/health/") or self._is_page(scope)
+        return scope["method"] == "OPTIONS" or OPEN_PATH.fullmatch(path) is not None or self._is_page(scope)
 
     def _is_right(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")

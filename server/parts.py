@@ -35,7 +35,7 @@ from server.services.model_cache import ModelCacheService
 from server.services.ollama_models import OllamaModels
 from server.services.openai_models import OpenAIModels
 from server.services.preview import PreviewService
-from server.services.projects import ProjectService
+from server.services.projects import ProjectEraser, ProjectService
 from server.services.pruning import PruningService
 from server.services.rag import RagService, Searcher
 from server.services.rag_health import RagHealthService
@@ -51,6 +51,7 @@ from state.events import EventStore
 from state.generations import GenerationStore
 from state.incoming import sweep_projects
 from state.migrate import migrate
+from state.project_rows import ProjectRows
 from state.session_files import SessionFiles
 from state.sessions import SessionStore
 from state.tasks import TaskStore
@@ -135,6 +136,9 @@ async def open_services(engine: Engine) -> AsyncIterator[Services]:
     settings, projects, dispatcher = engine.settings, engine.projects, engine.dispatcher
     sessions = SessionStore(engine.database, SessionFiles(settings.projects_dir))
     events = EventStore(engine.database)
+    records = ProjectRecords(sessions, events)
+    leftovers = ProjectEraser(dispatcher, records, ProjectRows(engine.database))
+    projects.erase_leftovers = leftovers.erase
     access = DatabaseAccess(
         projects,
         engine.assembly,
@@ -150,13 +154,13 @@ async def open_services(engine: Engine) -> AsyncIterator[Services]:
     # The environment's proxies are for the outside; what is checked here stands beside this server.
     async with (
         httpx.AsyncClient(timeout=CHECK_TIMEOUT_S, trust_env=False) as client,
-        _event_log(EventWriter(events, lambda *names: projects.paths(*names).exists)) as log,
+        _event_log(EventWriter(events, projects.has_since)) as log,
     ):
         cache, model_cache = _model_cache(settings, client)
         openai_models = OpenAIModels(projects, model_cache)
         yield Services(
             engine=engine,
-            projects=ProjectService(projects, dispatcher, ProjectRecords(sessions, events)),
+            projects=ProjectService(projects, leftovers),
             datasets=DatasetService(
                 projects, dispatcher, engine.generations, max_upload_bytes=settings.max_upload_bytes
             ),
@@ -212,7 +216,7 @@ def _model_cache(settings: Settings, client: httpx.AsyncClient) -> tuple[ModelCa
     cache = ModelCache(Path(hub_constants.HF_HUB_CACHE))
     token = settings.hf_token.get_secret_value() if settings.hf_token else None
     hub = HubModels(cache, Hub(endpoint=hub_constants.ENDPOINT, token=token), system_path=settings.data_dir)
-    return cache, ModelCacheService(hub, OllamaModels(settings.ollama_host, client))
+    return cache, ModelCacheService(hub, OllamaModels(settings.ollama_host, client, hub.disks))
 
 
 def _open_state(settings: Settings) -> StateDatabase:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from state.database import StateDatabase
 from state.tables import FileRow, TaskFileRow, TaskRow
-from state.task_states import RUNNING, WAITING
+from state.task_states import REVERTED, RUNNING, WAITING
 from state.tasks import OPEN_STATES
 
 REMOVED_SINCE = "removed since"
@@ -51,7 +51,7 @@ class CancellationStore:
         """None when the project has no such task. A second call changes nothing."""
         with self._database.write() as session:
             task = session.get(TaskRow, task_id)
-            if task is None or (task.namespace, task.project) != (namespace, project):
+            if task is None or (task.namespace, task.project) != (namespace, project) or task.removed_at is not None:
                 return None
             if task.cancelled_at is not None:
                 return Cancellation(task, report=task.cancel_report or {})
@@ -143,7 +143,7 @@ def _revert(session: Session, task: TaskRow, now: float) -> list[Reverted]:
             file.updated_at = now
             if previous != mine:
                 reverted.append(Reverted(row.id, row.file_hash, row.generation))
-        row.state, row.reason, row.error, row.updated_at = "cancelled", "reverted", "Task cancelled", now
+        row.state, row.reason, row.error, row.updated_at = "cancelled", REVERTED, "Task cancelled", now
         row.stored_count = 0
     return reverted
 

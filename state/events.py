@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, select
+from sqlalchemy.exc import DataError
 
+from rag.errors import UpstreamError
 from state.database import StateDatabase
 from state.tables import EventRow
 
@@ -100,12 +102,23 @@ class EventStore:
         self._database = database
         self._clock = clock
 
-    def add(self, events: Sequence[NewEvent]) -> None:
-        """Write events in one transaction."""
-        if events:
+    def add(self, events: Sequence[NewEvent], is_wanted: Callable[[NewEvent], bool] = lambda _: True) -> None:
+        """Write events in one transaction, within which `is_wanted` is asked: a `forget` comes before or after both.
+
+        Raises:
+            ValueError: one of them holds what the database has no room for, such as a number of too many digits.
+        """
+        if not events:
+            return
+        try:
             with self._database.locked() as connection:
-                for event in events:
+                for event in filter(is_wanted, events):
                     add_event(connection, event)
+        except UpstreamError as error:
+            if not isinstance(error.__cause__, DataError):
+                raise
+            # The database does answer: waiting would not help.
+            raise ValueError(f"an event cannot be stored: {error.__cause__.orig}") from error
 
     def page(
         self, namespace: str, project: str, wanted: EventFilter, *, limit: int, offset: int
@@ -158,14 +171,14 @@ def add_event(connection: Connection, event: NewEvent) -> str:
         "project": event.project,
         "event_id": _free_id(connection, event),
         "event_type": event.event_type,
-        "request_id": event.request_id,
+        "request_id": _storable(event.request_id),
         "config_hash": event.config_hash,
         # To the microsecond that clients are shown: what they send back as a filter finds the event.
         "started_at": round(event.started_at, 6),
         "duration_s": max(0.0, event.ended_at - event.started_at),
         "first_token_s": None if event.first_token_at is None else max(0.0, event.first_token_at - event.started_at),
-        "error": event.error,
-        "model": event.model and event.model[:MAX_MODEL_CHARS],
+        "error": _storable(event.error),
+        "model": _storable(event.model and event.model[:MAX_MODEL_CHARS]),
         "token_count": event.token_count,
         "body": {
             "notes": [[name, at, dict(data)] for name, at, data in event.notes],
@@ -175,6 +188,11 @@ def add_event(connection: Connection, event: NewEvent) -> str:
     }
     connection.execute(insert(EventRow), row)
     return str(row["event_id"])
+
+
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL takes no NUL, and no database half a surrogate pair."""
+    return text and text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _free_id(connection: Connection, event: NewEvent) -> str:

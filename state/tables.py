@@ -55,6 +55,8 @@ class TaskRow(Base):
     cancel_report: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     cleaned_at: Mapped[float | None] = mapped_column(Float)
     """When replaced generations and check-points of this task were removed."""
+    removed_at: Mapped[float | None] = mapped_column(Float)
+    """When its project was deleted: nobody is told of it any more, and its row goes once it is cleaned up."""
 
 
 class TaskFileRow(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, func, not_, select
 
 from state.database import StateDatabase
 from state.tables import TaskFileRow, TaskRow
-from state.task_states import FINAL_STATES
+from state.task_states import DONE_STATES, FINAL_STATES, REVERTED
 
 TaskState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE"]
 PARSED_SHARE = 0.3
@@ -23,6 +23,7 @@ class Tally:
     share_done: float = 0.0
     stored_count: int = 0
     skipped_count: int = 0
+    reverted_count: int = 0
 
     @property
     def total(self) -> int:
@@ -37,7 +38,7 @@ class TaskLists:
         self, namespace: str, project: str, *, states: Sequence[TaskState], limit: int, offset: int
     ) -> tuple[int, list[tuple[TaskRow, Tally]]]:
         """(how many there are, one page of them, newest first); no `states`: all."""
-        wanted = (TaskRow.namespace == namespace) & (TaskRow.project == project)
+        wanted = (TaskRow.namespace == namespace) & (TaskRow.project == project) & TaskRow.removed_at.is_(None)
         if states:
             wanted &= case(*((_IS[state], True) for state in states), else_=False)
         with self._database.read() as session:
@@ -49,7 +50,8 @@ class TaskLists:
 
     def stamp(self, namespace: str, project: str, task_id: str) -> tuple[Any, ...] | None:
         """Differs whenever what is told of a task does; None when the project has no such task."""
-        is_mine = (TaskRow.id == task_id) & (TaskRow.namespace == namespace) & (TaskRow.project == project)
+        is_mine = and_(TaskRow.id == task_id, TaskRow.namespace == namespace, TaskRow.project == project)
+        is_mine &= TaskRow.removed_at.is_(None)
         rows = TaskFileRow.task_id == task_id
         per_state = (
             select(
@@ -70,6 +72,7 @@ class TaskLists:
     def failed_files(self, namespace: str, project: str, dataset: str) -> set[str]:
         """Hashes of the files that failed in the last task that had them, as far as tasks are remembered."""
         place = and_(TaskRow.namespace == namespace, TaskRow.project == project, TaskRow.dataset == dataset)
+        place &= TaskRow.removed_at.is_(None)
         last = (
             select(func.max(TaskFileRow.id))
             .join(TaskRow, TaskRow.id == TaskFileRow.task_id)
@@ -87,7 +90,7 @@ def _has_file(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 _IS_OPEN = _has_file(TaskFileRow.state.not_in(FINAL_STATES))
 _IS_BEGUN = _has_file(TaskFileRow.state != "queued")
-_IS_BAD = TaskRow.cancelled_at.is_not(None) | _has_file(TaskFileRow.state == "failed")
+_IS_BAD = TaskRow.cancelled_at.is_not(None) | _has_file(TaskFileRow.state.in_(("failed", "cancelled")))
 _IS: dict[TaskState, ColumnElement[bool]] = {
     "PENDING": and_(_IS_OPEN, not_(_IS_BEGUN)),
     "STARTED": and_(_IS_OPEN, _IS_BEGUN),
@@ -97,7 +100,7 @@ _IS: dict[TaskState, ColumnElement[bool]] = {
 """What `workers.progress` says of a task, as SQL."""
 
 _SHARE = case(
-    (TaskFileRow.state.in_(FINAL_STATES), 1.0),
+    (TaskFileRow.state.in_(DONE_STATES), 1.0),
     (
         (TaskFileRow.state == "parsing") & (TaskFileRow.units_total > 0),
         PARSED_SHARE * TaskFileRow.units_done / func.nullif(TaskFileRow.units_total, 0),
@@ -120,17 +123,19 @@ def _tallies(session: Any, task_ids: Sequence[str]) -> dict[str, Tally]:
             func.sum(_SHARE),
             func.sum(TaskFileRow.stored_count),
             func.sum(TaskFileRow.skipped_count),
+            func.sum(case((TaskFileRow.reason == REVERTED, 1), else_=0)),
         )
         .where(TaskFileRow.task_id.in_(task_ids))
         .group_by(TaskFileRow.task_id, TaskFileRow.state)
     )
     found: dict[str, Tally] = {}
-    for task_id, state, count, share, stored, skipped in session.execute(query):
+    for task_id, state, count, share, stored, skipped, reverted in session.execute(query):
         before = found.get(task_id, Tally({}))
         found[task_id] = Tally(
             {**before.counts, state: count},
             before.share_done + float(share or 0),
             before.stored_count + int(stored or 0),
             before.skipped_count + int(skipped or 0),
+            before.reverted_count + int(reverted or 0),
         )
     return found

@@ -23,6 +23,8 @@ MAX_EMBED_CRASHES = 6
 """An embedding process that dies takes down every file that it had in hand; most of them are innocent."""
 DISCARD_S = 120.0
 """How long one who deletes the chunks of a file keeps others from writing some, should it die meanwhile."""
+NEVER = -1.0
+"""As the time of a file's last message: the sweeper sends one soon, whatever else waits."""
 IDS_PER_STATEMENT = 5_000
 """SQLite takes at most 32,766 values in one statement."""
 
@@ -98,7 +100,7 @@ class TaskStore:
 
     def last_configs(self, namespace: str, project: str) -> dict[str, dict[str, Any]]:
         """Database name → the configuration of the last task that wrote to it, as far as tasks are remembered."""
-        is_mine = (TaskRow.namespace == namespace) & (TaskRow.project == project)
+        is_mine = (TaskRow.namespace == namespace) & (TaskRow.project == project) & TaskRow.removed_at.is_(None)
         with self._database.read() as session:
             names = list(session.scalars(select(TaskRow.database).where(is_mine).distinct()))
             newest = select(TaskRow.config).where(is_mine).order_by(TaskRow.created_at.desc()).limit(1)
@@ -106,10 +108,26 @@ class TaskStore:
 
     def get(self, namespace: str, project: str, task_id: str) -> tuple[TaskRow, list[TaskFileRow]] | None:
         with self._database.read() as session:
-            task = session.get(TaskRow, task_id)
-            if task is None or (task.namespace, task.project) != (namespace, project):
-                return None
-            return task, _files_of(session, task_id)
+            task = _shown(session, namespace, project, task_id)
+            return None if task is None else (task, _files_of(session, task_id))
+
+    def get_file(self, namespace: str, project: str, task_id: str, position: int) -> tuple[TaskRow, TaskFileRow] | None:
+        """One file of a task by its number."""
+        query = select(TaskFileRow).where(TaskFileRow.task_id == task_id, TaskFileRow.position == position)
+        with self._database.read() as session:
+            task, row = _shown(session, namespace, project, task_id), session.scalar(query)
+            return None if task is None or row is None else (task, row)
+
+    def remove_of_project(self, namespace: str, project: str) -> None:
+        """Nobody is told of the project's tasks any more. A row goes at once, or when its task is cleaned up: what a
+        stage that runs is still writing is deleted by that.
+        """
+        is_its = (TaskRow.namespace == namespace) & (TaskRow.project == project)
+        with self._database.write() as session:
+            session.execute(delete(TaskRow).where(is_its, TaskRow.cleaned_at.is_not(None)))
+            session.execute(
+                update(TaskRow).where(is_its, TaskRow.removed_at.is_(None)).values(removed_at=self._clock())
+            )
 
     # -- the life of one file -------------------------------------------------------------------------------
 
@@ -281,6 +299,21 @@ class TaskStore:
             _set(row, self._clock(), {**values, **(_CANCELLED if is_cancelled else {}), **_NO_LEASE})
             return not is_cancelled
 
+    def embed_again(self, namespace: str, project: str, database: str) -> int:
+        """Have the files that are being embedded begin anew, as what they wrote to the database is deleted; returns how
+        many. Who embeds them now has lost the lease, and cannot make anything live.
+        """
+        now = self._clock()
+        is_meant = (TaskRow.namespace == namespace, TaskRow.project == project, TaskRow.database == database)
+        query = select(TaskFileRow).join(TaskRow, TaskRow.id == TaskFileRow.task_id)
+        query = query.where(*is_meant, TaskRow.cancelled_at.is_(None), TaskFileRow.state == RUNNING["embed"])
+        with self._database.write() as session:
+            rows = session.scalars(query).all()
+            values = {"state": WAITING["embed"], "stored_count": 0, "not_before": 0.0, "enqueued_at": NEVER}
+            for row in rows:
+                _set(row, now, {**values, **_NO_LEASE})
+            return len(rows)
+
     # -- the end of a task ----------------------------------------------------------------------------------
 
     def finish_if_done(self, task_id: str) -> bool:
@@ -300,7 +333,9 @@ class TaskStore:
             return _rowcount(changed) == 1
 
     def mark_cleaned(self, task_id: str) -> None:
+        """The row of a task whose project was deleted goes."""
         with self._database.write() as session:
+            session.execute(delete(TaskRow).where(TaskRow.id == task_id, TaskRow.removed_at.is_not(None)))
             session.execute(update(TaskRow).where(TaskRow.id == task_id).values(cleaned_at=self._clock()))
 
     def forget_ended(self, kept_s: float) -> int:
@@ -422,6 +457,12 @@ def _new_row(task_id: str, position: int, file: NewFile, now: float) -> dict[str
         "details": file.details,
         "updated_at": now,
     }
+
+
+def _shown(session: Session, namespace: str, project: str, task_id: str) -> TaskRow | None:
+    task = session.get(TaskRow, task_id)
+    is_its = task is not None and (task.namespace, task.project) == (namespace, project)
+    return task if task is not None and is_its and task.removed_at is None else None
 
 
 def _files_of(session: Session, task_id: str) -> list[TaskFileRow]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -29,8 +30,11 @@ from state.workers import WorkerInfo, WorkerRegistry
 from workers.app import create_celery
 from workers.checkpoints import Checkpoints
 from workers.new_files import NewFiles
-from workers.progress import task_body, task_summary
+from workers.progress import file_body, task_body, task_summary
 from workers.queue import TaskQueue
+
+_PART_ID = re.compile(r"(?P<task>[0-9a-f-]{36})-(?P<position>[0-9]{1,9})", re.ASCII)
+"""Of one file of a task, as `meta.files` gives it."""
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +127,11 @@ class Dispatcher:
                 self._generations.forget(*place, each.hash)
 
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
-        """The body of `GET …/tasks/{task_id}`."""
+        """The body of `GET …/tasks/{task_id}`, for a task and for one of its files."""
+        if part := _PART_ID.fullmatch(task_id):
+            one = self._tasks.get_file(namespace, project, part["task"], int(part["position"]))
+            if one is not None:
+                return file_body(*one)
         found = self._tasks.get(namespace, project, task_id)
         if found is None:
             raise NotFoundError(f"Task {task_id} not found")
@@ -131,7 +139,10 @@ class Dispatcher:
 
     def task_stamp(self, namespace: str, project: str, task_id: str) -> tuple[Any, ...]:
         """Differs whenever `task_status` does, and costs less; raises NotFoundError as that does."""
-        stamp = self._lists.stamp(namespace, project, task_id)
+        part = _PART_ID.fullmatch(task_id)
+        if part and self._tasks.get_file(namespace, project, part["task"], int(part["position"])) is None:
+            raise NotFoundError(f"Task {task_id} not found")
+        stamp = self._lists.stamp(namespace, project, part["task"] if part else task_id)
         if stamp is None:
             raise NotFoundError(f"Task {task_id} not found")
         return stamp
@@ -243,8 +254,13 @@ class Dispatcher:
         known = {database.name: database for database in config.databases} if config else {}
         for database in {**self._former_databases(namespace, project), **known}.values():
             self._assembly.store_to_delete_from(namespace, project, database).drop()
-        self._generations.forget(namespace, project)
+        self.forget_project(namespace, project)
         self._assembly.forget_project(namespace, project)
+
+    def forget_project(self, namespace: str, project: str) -> None:
+        """Forget its files and tasks, also those that came in while its databases were dropped."""
+        self._generations.forget(namespace, project)
+        self._tasks.remove_of_project(namespace, project)
 
     def _former_databases(self, namespace: str, project: str) -> dict[str, DatabaseConfig]:
         """Those that tasks wrote to, as they were configured then: the file may not name them any more."""

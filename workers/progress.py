@@ -11,7 +11,7 @@ from typing import Any
 
 from state.tables import TaskFileRow, TaskRow
 from state.task_lists import PARSED_SHARE, Tally
-from state.task_states import FINAL_STATES
+from state.task_states import DONE_STATES, FINAL_STATES, REVERTED
 
 _WIRE_STATES = {
     "queued": "pending",
@@ -23,6 +23,14 @@ _WIRE_STATES = {
     "failed": "failure",
     "cancelled": "failure",
 }
+_FILE_STATES = {
+    "queued": "PENDING",
+    "processed": "SUCCESS",
+    "skipped": "SUCCESS",
+    "failed": "FAILURE",
+    "cancelled": "FAILURE",
+}
+"""The others are STARTED."""
 
 
 def task_body(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
@@ -40,15 +48,29 @@ def task_body(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
     }
 
 
+def file_body(task: TaskRow, file: TaskFileRow) -> dict[str, Any]:
+    """The same for one file under the id that `meta.files` gives it; `result` is the file's pair."""
+    is_cancelled = task.cancelled_at is not None and file.state == "cancelled"
+    state = _FILE_STATES.get(file.state, "STARTED")
+    return {
+        "task_id": _file_id(file),
+        "state": state,
+        "meta": _progress(task, Tally({file.state: 1}, _share_done(file))) | _file_meta(file),
+        "result": _pair(file) if file.state in FINAL_STATES else None,
+        "error": file.error if state == "FAILURE" else None,
+        "traceback": None,
+        "cancelled": is_cancelled,
+    }
+
+
 def task_summary(task: TaskRow, tally: Tally) -> dict[str, Any]:
     """The same without what is said of each file, as a list of tasks shows it."""
     state, error = _told(tally.counts, is_cancelled=task.cancelled_at is not None)
-    done = sum(count for each, count in tally.counts.items() if each in FINAL_STATES)
     counts = {"stored_count": tally.stored_count, "skipped_count": tally.skipped_count}
     return {
         "task_id": task.id,
         "state": state,
-        "meta": _progress(task, done, tally.total, tally.share_done) | counts,
+        "meta": _progress(task, tally) | counts,
         "result": _counts(task, tally.counts) | counts if state in ("SUCCESS", "FAILURE") else None,
         "error": error,
         "traceback": None,
@@ -69,33 +91,46 @@ def _told(counts: Mapping[str, int], *, is_cancelled: bool) -> tuple[str, str | 
         return ("STARTED" if is_started else "PENDING"), None
     if is_cancelled:
         return "FAILURE", "Task cancelled"
+    total, problems = sum(counts.values()), []
     if counts.get("failed"):
-        return "FAILURE", f"{counts['failed']} of {sum(counts.values())} tasks failed"
-    return "SUCCESS", None
+        problems.append(f"{counts['failed']} of {total} tasks failed")
+    if counts.get("cancelled"):
+        problems.append(f"{counts['cancelled']} of {total} file(s) were removed before they were processed")
+    return ("FAILURE", "; ".join(problems)) if problems else ("SUCCESS", None)
 
 
 def _meta(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
-    done = sum(file.state in FINAL_STATES for file in files)
+    counts = Counter(file.state for file in files)
+    reverted_count = sum(file.reason == REVERTED for file in files)
     return {
-        **_progress(task, done, len(files), sum(map(_share_done, files))),
+        **_progress(task, Tally(counts, sum(map(_share_done, files)), reverted_count=reverted_count)),
         "files": [_file_meta(file) for file in files],
         "stored_count": sum(file.stored_count for file in files),
         "skipped_count": sum(file.skipped_count for file in files),
     }
 
 
-def _progress(task: TaskRow, done: int, total: int, share_done: float) -> dict[str, Any]:
+def _progress(task: TaskRow, tally: Tally) -> dict[str, Any]:
+    """A file that was cancelled, or removed meanwhile, is not done."""
+    done = sum(tally.counts.get(state, 0) for state in DONE_STATES)
     return {
         "current": done,
-        "total": total,
-        "progress": 100 if total == 0 else int(100 * share_done / total),
-        "message": f"{done} of {total} file(s) done",
+        "total": tally.total,
+        "progress": 100 if tally.total == 0 else int(100 * tally.share_done / tally.total),
+        "message": _message(task, tally, done),
         "dataset": task.dataset,
     }
 
 
+def _message(task: TaskRow, tally: Tally, done: int) -> str:
+    message, cancelled = f"{done} of {tally.total} file(s) done", tally.counts.get("cancelled", 0)
+    if task.cancelled_at is not None:
+        return f"cancelled: {message}" + (f", {tally.reverted_count} reverted" if tally.reverted_count else "")
+    return message + (f", {cancelled} removed meanwhile" if cancelled else "")
+
+
 def _share_done(file: TaskFileRow) -> float:
-    if file.state in FINAL_STATES:
+    if file.state in DONE_STATES:
         return 1.0
     if file.state == "parsing" and file.units_total:
         return PARSED_SHARE * file.units_done / file.units_total
@@ -104,10 +139,18 @@ def _share_done(file: TaskFileRow) -> float:
     return PARSED_SHARE if file.state in ("parsed", "embedding") else 0.0
 
 
+def _file_id(file: TaskFileRow) -> str:
+    return f"{file.task_id}-{file.position}"
+
+
+def _pair(file: TaskFileRow) -> list[Any]:
+    return [file.state in ("processed", "skipped"), _details(file)]
+
+
 def _file_meta(file: TaskFileRow) -> dict[str, Any]:
     return {
         "index": file.position,
-        "task_id": f"{file.task_id}-{file.position}",
+        "task_id": _file_id(file),
         "state": _WIRE_STATES[file.state],
         "stage": file.state,
         "filename": file.filename,
@@ -127,7 +170,7 @@ def _result(task: TaskRow, files: Sequence[TaskFileRow]) -> dict[str, Any]:
         "files": [file.filename for file in files],
         "stored_count": sum(file.stored_count for file in files),
         "skipped_count": sum(file.skipped_count for file in files),
-        "details": [[file.state in ("processed", "skipped"), _details(file)] for file in files],
+        "details": [_pair(file) for file in files],
     }
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -17,6 +18,8 @@ TIMEOUT_S = 60.0
 STREAM_TIMEOUT_S = 600.0
 CONNECT_TIMEOUT_S = 5.0
 
+_USER_INFO = re.compile(r"^(\w+://)?[^/?#]*@")
+
 
 def segment(name: str) -> str:
     """A name as one part of a path, whatever it holds."""
@@ -27,14 +30,15 @@ class Api:
     """Paths are given from the root of the server. Threads may share it."""
 
     def __init__(self, url: str, api_key: str | None, timeout_s: float | None = None) -> None:
-        self.url = _checked(url)
+        full = _checked(url)
+        self.url = without_secret(full)
         self.api_key = api_key
         self.timeout_s = timeout_s or TIMEOUT_S
         self.stream_timeout_s = timeout_s or STREAM_TIMEOUT_S
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         is_encrypted = self.url.startswith("https://")
         self._http = httpx.Client(
-            base_url=self.url,
+            base_url=full,  # a name and a password in it are sent as basic authentication
             headers=headers,
             verify=is_encrypted,  # reading the certificates takes longer than most commands
             trust_env=not _is_loopback(self.url),  # a proxy of the environment is for servers elsewhere
@@ -72,7 +76,7 @@ class Api:
             NotReachableError: nobody listens there.
             ApiError: the server refused, broke off, or speaks another language.
         """
-        return _json(self.answer(method, path, timeout_s=timeout_s, **content))
+        return json_of(self.answer(method, path, timeout_s=timeout_s, **content))
 
     def answer(self, method: str, path: str, *, timeout_s: float | None = None, **content: Any) -> httpx.Response:
         """As `send`, for who needs the headers too."""
@@ -126,6 +130,11 @@ class Api:
             raise ApiError(f"{method} {path}: the connection to {self.url} broke ({_reason(error)})") from error
 
 
+def without_secret(url: str) -> str:
+    """An address as it may be shown: without `name:password@`."""
+    return _USER_INFO.sub(r"\1", url)
+
+
 def known(params: Mapping[str, Any]) -> dict[str, Any]:
     """Without those that were not given; flags as the server reads them."""
     return {
@@ -152,12 +161,13 @@ def _body(response: httpx.Response) -> Any:
         return response.text[:2000] or None
 
 
-def _json(response: httpx.Response) -> Any:
+def json_of(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError as error:
         raise ApiError(
-            f"{response.request.url} answered with something that is no JSON: is it a LlamaFarm server?",
+            f"{response.request.url.copy_with(userinfo=b'')} answered with something that is no JSON: "
+            "is it a LlamaFarm server?",
             response.status_code,
         ) from error
 
@@ -191,7 +201,8 @@ def _checked(url: str) -> str:
     except (ValueError, httpx.InvalidURL):
         is_good = False
     if not is_good:
-        raise UsageError(f"--server-url {url!r} is no address; it looks like http://127.0.0.1:8000")
+        shown = url.rpartition("@")[2]  # a password may hold what makes it no address
+        raise UsageError(f"--server-url {shown!r} is no address; it looks like http://127.0.0.1:8000")
     return full
 
 

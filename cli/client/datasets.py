@@ -4,7 +4,7 @@ from typing import Any
 
 from cli.client.api import Api, segment
 from cli.client.caller import Caller
-from cli.client.output import human_size
+from cli.client.output import counted, human_size
 from cli.client.project_file import ProjectName
 from cli.client.watch import report, watch
 from cli.errors import CliError, UsageError
@@ -125,7 +125,7 @@ def remove_file(lf: Caller, name: str, file_hash: str, *, is_sure: bool) -> None
     lf.out.confirm(f"Remove file {file_hash} from dataset {name!r}?", is_sure=is_sure)
     with lf.api() as api:
         answer = api.delete(f"{dataset_path(project, name)}/data/{segment(file_hash)}", remove_from_disk=True)
-    lf.out.result(answer, lambda: lf.out.text(f"removed, with {answer.get('deleted_chunks', 0)} chunks"))
+    lf.out.result(answer, lambda: lf.out.text(f"removed, with {counted(answer.get('deleted_chunks', 0), 'chunk')}"))
 
 
 def clean_up_file(lf: Caller, name: str, file_hash: str, *, is_sure: bool) -> None:
@@ -133,4 +133,4 @@ def clean_up_file(lf: Caller, name: str, file_hash: str, *, is_sure: bool) -> No
     lf.out.confirm(f"Delete the chunks of file {file_hash} in dataset {name!r}?", is_sure=is_sure)
     with lf.api() as api:
         answer = api.post(f"{dataset_path(project, name)}/cleanup/{segment(file_hash)}")
-    lf.out.result(answer, lambda: lf.out.text(f"deleted {answer.get('deleted_chunks', 0)} chunks"))
+    lf.out.result(answer, lambda: lf.out.text(f"deleted {counted(answer.get('deleted_chunks', 0), 'chunk')}"))

@@ -4,6 +4,7 @@ from typing import Any
 
 from cli.client.api import segment
 from cli.client.caller import Caller
+from cli.client.output import counted
 from cli.client.project_file import ProjectName
 from cli.client.watch import failures, watch
 from cli.errors import HadFailuresError, UsageError
@@ -33,7 +34,7 @@ def import_example(
     lf.out.result(document, lambda: _print(lf, example, project, started, tasks))
     bad = sum(len(failures(task)) or task.get("state") != "SUCCESS" for task in tasks)
     if bad:
-        raise HadFailuresError(f"{bad} files or tasks failed")
+        raise HadFailuresError(f"{counted(bad, 'file')} or {'task' if bad == 1 else 'tasks'} failed")
 
 
 def _request(
@@ -51,7 +52,9 @@ def _print(lf: Caller, example: str, project: ProjectName, started: list[str], t
     lf.out.text(f"imported {example} into {project}")
     for task in tasks:
         result = task.get("result") or {}
-        lf.out.text(f"  {result.get('processed_files', 0)} files processed, {result.get('failed_files', 0)} failed")
+        lf.out.text(
+            f"  {counted(result.get('processed_files') or 0, 'file')} processed, {result.get('failed_files', 0)} failed"
+        )
         for file, why in failures(task):
             lf.out.text(f"  {file}: {why}")
     if started and not tasks:

@@ -2,39 +2,61 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from cli.errors import UsageError
+NOTHING = "no such file, folder or match"
 
 
-def find_files(given: Iterable[str], *, is_recursive: bool = False, with_hidden: bool = False) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`lost`: what was named or found and cannot be read, with the reason."""
+
+    paths: list[Path]
+    lost: dict[str, str]
+
+
+def find_files(given: Iterable[str], *, is_recursive: bool = False, with_hidden: bool = False) -> Found:
     """Each file once, in the order of what was given.
 
     A folder gives the files in it, those of its subfolders only with `is_recursive`; links to folders are not
     followed there. A pattern may hold `*`, `?`, `[…]` and `**`. Names that begin with a dot are left out of folders
     and patterns unless `with_hidden`.
-
-    Raises:
-        UsageError: names what does not exist, or what matches nothing.
     """
     found: dict[Path, Path] = {}
-    missing = []
+    lost: dict[str, str] = {}
+
+    def lose(error: OSError) -> None:
+        lost[str(error.filename)] = error.strerror or str(error)
+
     for text in given:
-        paths = list(_expand(text, is_recursive=is_recursive, with_hidden=with_hidden))
-        if not paths and not Path(text).is_dir():
-            missing.append(text)
+        try:
+            paths = list(_expand(text, lose, is_recursive=is_recursive, with_hidden=with_hidden))
+            if not paths and not Path(text).expanduser().is_dir():
+                lost[text] = NOTHING
+        except OSError as error:  # a folder above it may not be entered
+            lost[text] = error.strerror or str(error)
+            continue
         for path in paths:
             found.setdefault(path.resolve(), path)
-    if missing:
-        raise UsageError(f"no such file, folder or match: {', '.join(missing)}")
-    return list(found.values())
+    return Found([path for path in found.values() if _is_readable(path, lose)], lost)
 
 
-def _expand(text: str, *, is_recursive: bool, with_hidden: bool) -> Iterator[Path]:
+def _is_readable(path: Path, lose: Callable[[OSError], None]) -> bool:
+    """Tried before anything is sent: in a request of many files one would spoil all."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        lose(error)
+        return False
+    return True
+
+
+def _expand(text: str, lose: Callable[[OSError], None], *, is_recursive: bool, with_hidden: bool) -> Iterator[Path]:
     path = Path(text).expanduser()
     if path.is_dir():
-        yield from _of_folder(path, is_recursive=is_recursive, with_hidden=with_hidden)
+        yield from _of_folder(path, lose, is_recursive=is_recursive, with_hidden=with_hidden)
     elif path.is_file():  # before patterns: names may hold brackets
         yield path
     else:
@@ -42,8 +64,10 @@ def _expand(text: str, *, is_recursive: bool, with_hidden: bool) -> Iterator[Pat
         yield from (match for each in sorted(matches) if (match := Path(each)).is_file())
 
 
-def _of_folder(folder: Path, *, is_recursive: bool, with_hidden: bool) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
+def _of_folder(
+    folder: Path, lose: Callable[[OSError], None], *, is_recursive: bool, with_hidden: bool
+) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder, onerror=lose):
         folders[:] = sorted(name for name in folders if with_hidden or not name.startswith(".")) if is_recursive else []
         for name in sorted(names):
             path = Path(root) / name

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from cli.client.api import Api, known
 from cli.client.caller import Caller
-from cli.client.output import human_size
+from cli.client.output import counted, human_size
 from cli.client.rag import default_database, parse_filters
 from cli.client.watch import Task, failures, watch
 from cli.errors import CliError, HadFailuresError, UsageError
@@ -68,7 +68,7 @@ def tell(lf: Caller, answer: Any) -> None:
     """
     lf.out.result(answer, lambda: _print(lf, answer))
     if answer.get("errors"):
-        raise HadFailuresError(f"{len(answer['errors'])} errors")
+        raise HadFailuresError(counted(len(answer["errors"]), "error"))
     if answer.get("success") is False:
         raise CliError(answer.get("message") or "the server says that it did not succeed")
 
@@ -94,7 +94,7 @@ def delete_documents(
     with lf.api() as api:
         count = _post(api, lf, "delete/preview", json=body).get("count", 0)
         if count and not is_sure:
-            lf.out.confirm(f"Delete {count} documents of database {body['database']!r}?", is_sure=is_sure)
+            lf.out.confirm(f"Delete {counted(count, 'document')} of database {body['database']!r}?", is_sure=is_sure)
         answer = _post(api, lf, "delete", json=body) if count else _nothing()
     tell(lf, answer)
 
@@ -110,7 +110,7 @@ def prune_database(lf: Caller, database: str | None, *, is_sure: bool) -> None:
             answer = {"success": True, "removed": 0, "duration_seconds": 0, "errors": []}
         else:
             counts = ", ".join(f"{preview.get(key, 0)} {key}" for key in ("duplicates", "orphaned", "corrupted"))
-            lf.out.confirm(f"Remove {preview['total_to_remove']} chunks ({counts})?", is_sure=is_sure)
+            lf.out.confirm(f"Remove {counted(preview['total_to_remove'], 'chunk')} ({counts})?", is_sure=is_sure)
             answer = _post(api, lf, "prune", params=known({"database": database}))
     tell(lf, answer)
 

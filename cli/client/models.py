@@ -75,13 +75,14 @@ def _raise_failure(event: dict[str, Any]) -> None:
 def _shown(out: Output, events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Passes the events on and draws them."""
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        (0, TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=40))),
+        (80, BarColumn()),
+        (60, DownloadColumn()),
+        (100, TransferSpeedColumn()),
+        (90, TimeRemainingColumn()),
     )
     with out.progress(*columns) as progress:
         bar = progress.add_task("waiting", total=None)

@@ -57,16 +57,25 @@ class Output:
             self.text(f"{name:<{width}}  {value}")
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """On a terminal too narrow for it hashes are shortened, and words broken only where there is no other way."""
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in headings:
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text("" if cell is None else clean(cell)) for cell in row))
+        from cli.client.columns import column_widths, short_hashes
+
         console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+        cells = [["" if cell is None else clean(cell) for cell in row] for row in rows]
+        if column_widths(headings, cells, console.width, fits_whole=True) is None:
+            cells, is_shorter = short_hashes(cells)
+            if is_shorter:
+                self.note("hashes are shortened: a wider terminal, a pipe or --json shows them whole")
+        widths: Sequence[int | None] = column_widths(headings, cells, console.width) or [None] * len(headings)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading, width in zip(headings, widths, strict=True):
+            table.add_column(heading, overflow="fold", width=width)
+        for row in cells:
+            table.add_row(*(Text(cell) for cell in row))
         console.print(table, highlight=False)
 
     def note(self, text: Any, *, style: str = "dim", end: str = "\n") -> None:
@@ -103,14 +112,19 @@ class Output:
             raise CliError("nothing was done")
 
     @contextmanager
-    def progress(self, *columns: Any) -> Any:
-        """A rich progress display on stderr; silent where remarks are, or where no terminal shows it."""
+    def progress(self, *columns: tuple[int, Any]) -> Any:
+        """A rich progress display on stderr; silent where remarks are, or where no terminal shows it.
+
+        Args:
+            columns: each with the width that a terminal must have to show it.
+        """
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
         is_shown = self.has_remarks and console.is_terminal
-        with Progress(*columns, console=console, disable=not is_shown, transient=True) as progress:
+        shown = [column for width, column in columns if console.width >= width]
+        with Progress(*shown, console=console, disable=not is_shown, transient=True) as progress:
             yield progress
 
     def _say(self, text: str, style: str, end: str) -> None:
@@ -126,6 +140,11 @@ def failure_document(error: CliError) -> dict[str, Any]:
     if isinstance(error, ApiError):
         document |= {"status": error.status, "body": error.body}
     return document
+
+
+def counted(count: Any, what: str) -> str:
+    """`1 file`, `2 files`; `?` for what is not known."""
+    return f"{'?' if count is None else count} {what}{'' if count == 1 else 's'}"
 
 
 def human_size(size_bytes: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cli.client.api import segment
 from cli.client.caller import Caller
-from cli.client.output import human_size
+from cli.client.output import counted, human_size
 from cli.errors import CliError, UsageError
 
 SHOWN_CHARS = 500
@@ -61,7 +61,7 @@ def print_results(lf: Caller, body: dict[str, Any], *, with_metadata: bool, with
 
     lf.out.result(answer, show)
     lf.out.note(
-        f"{answer.get('total_results', 0)} results in {answer.get('processing_time_ms', 0):.0f} ms from "
+        f"{counted(answer.get('total_results', 0), 'result')} in {answer.get('processing_time_ms', 0):.0f} ms from "
         f"{answer.get('database_used')} by {answer.get('retrieval_strategy_used')}"
     )
     for note in answer.get("notes") or []:

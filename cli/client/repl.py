@@ -13,6 +13,7 @@ from cli.client.caller import Caller
 from cli.client.chat_request import ChatOptions, chat_body, chat_path
 from cli.client.chat_state import ChatState, state_dir
 from cli.client.line_editor import LineEditor
+from cli.client.output import counted
 from cli.client.project_file import ProjectName
 from cli.errors import ApiError, CliError
 
@@ -91,7 +92,7 @@ class Repl:
         finally:
             editor.close()
         if self._failed_count and not editor.is_terminal:
-            raise CliError(f"{self._failed_count} lines were not answered")
+            raise CliError(f"{counted(self._failed_count, 'line')} not answered")
 
     def _greet(self) -> None:
         try:
@@ -148,28 +149,31 @@ class Repl:
         self._out.note(f"talking to {self._project}")
 
     def _model(self, argument: str) -> None:
+        found = self._api.get(f"{self._project.path}/models").get("models") or []
         if argument:
+            _check("model", argument, found)
             self._choose(model=argument)
             return
-        found = self._api.get(f"{self._project.path}/models").get("models") or []
         default = next((each["name"] for each in found if each.get("default")), None)
         self._list([each["name"] for each in found], self._options.model or default)
 
     def _database(self, argument: str) -> None:
+        found = self._databases()
         if argument:
+            _check("database", argument, found)
             self._choose(database=argument, retrieval_strategy=None)
             return
-        found = self._databases()
         self._list([each["name"] for each in found], self._options.database or _default(found))
 
     def _strategy(self, argument: str) -> None:
-        if argument:
-            self._choose(retrieval_strategy=argument)
-            return
         found = self._databases()
         name = self._options.database or _default(found)
         database = next((each for each in found if each["name"] == name), {})
         strategies = database.get("retrieval_strategies") or []
+        if argument:
+            _check("retrieval strategy", argument, strategies)
+            self._choose(retrieval_strategy=argument)
+            return
         self._list([each["name"] for each in strategies], self._options.retrieval_strategy or _default(strategies))
 
     def _databases(self) -> list[dict[str, Any]]:
@@ -221,6 +225,13 @@ class Repl:
 
     def _state_of(self, project: ProjectName) -> ChatState:
         return ChatState.of(self._api.url, project, Path.cwd())
+
+
+def _check(kind: str, name: str, found: list[dict[str, Any]]) -> None:
+    """Raises CliError for a name that the project does not have."""
+    known = [str(each["name"]) for each in found]
+    if name not in known:
+        raise CliError(f"no {kind} {name!r}: there are {', '.join(known) or 'none'}")
 
 
 def _default(entries: list[dict[str, Any]]) -> str | None:

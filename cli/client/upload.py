@@ -80,7 +80,7 @@ class Uploader:
         on_progress: Progress,
     ) -> Iterator[Outcome]:
         todo: queue.SimpleQueue[list[Path]] = queue.SimpleQueue()
-        ended: queue.SimpleQueue[list[Outcome] | CliError] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[list[Outcome] | BaseException] = queue.SimpleQueue()
         for batch in batches:
             todo.put(batch)
 
@@ -90,7 +90,7 @@ class Uploader:
                     ended.put(send(todo.get_nowait(), on_progress))
                 except queue.Empty:
                     return
-                except CliError as error:
+                except BaseException as error:  # noqa: BLE001  # raised by who waits, below
                     ended.put(error)
                     return
 
@@ -100,7 +100,7 @@ class Uploader:
         try:
             for _ in batches:
                 outcomes = ended.get()
-                if isinstance(outcomes, CliError):
+                if isinstance(outcomes, BaseException):
                     raise outcomes
                 yield from outcomes
         finally:
@@ -189,13 +189,21 @@ def _of_bulk(batch: list[Path], body: dict[str, Any]) -> list[Outcome]:
     details = next((body[key] for key in ("files", "details", "results") if isinstance(body.get(key), list)), None)
     if details is not None and len(details) == len(batch):
         return [_of_detail(path, detail, task_id) for path, detail in zip(batch, details, strict=True)]
-    failed, skipped = int(body.get("failed") or 0), int(body.get("skipped") or 0)
+    someone = f"one of {len(batch)} files from {batch[0]} to {batch[-1]}"  # the server counted without naming
+    failed, skipped = _names(body.get("failed"), someone), _names(body.get("skipped"), someone)
     if not failed and not skipped:
         return [Outcome(str(path), "uploaded", task_id=task_id) for path in batch]
-    someone = f"one of {len(batch)} files from {batch[0]} to {batch[-1]}"  # the server counted without naming
-    outcomes = [Outcome(someone, "failed", error="refused in a batch: upload without --bulk to learn why")] * failed
-    outcomes += [Outcome(someone, "skipped")] * skipped
-    return outcomes + [Outcome(someone, "uploaded", task_id=task_id)] * max(0, len(batch) - failed - skipped)
+    error = "refused in a batch: upload without --bulk to learn why"
+    outcomes = [Outcome(name, "failed", error=error) for name in failed]
+    outcomes += [Outcome(name, "skipped") for name in skipped]
+    return outcomes + [Outcome(someone, "uploaded", task_id=task_id)] * max(0, len(batch) - len(outcomes))
+
+
+def _names(told: Any, someone: str) -> list[str]:
+    """A name for each file of one kind: servers give a count or a list."""
+    if isinstance(told, list):
+        return [each if isinstance(each, str) else someone for each in told]
+    return [someone] * told if isinstance(told, int) else []
 
 
 def _of_detail(path: Path, detail: Any, task_id: str | None) -> Outcome:

@@ -10,6 +10,7 @@ from cli.client.api import Api
 from cli.client.caller import Caller
 from cli.client.datasets import dataset_path
 from cli.client.files import find_files
+from cli.client.output import counted
 from cli.client.project_file import ProjectName
 from cli.client.upload import Outcome, Uploader, rate_limited
 from cli.client.watch import failures, report, watch
@@ -52,11 +53,13 @@ class Plan:
 def upload_files(lf: Caller, plan: Plan) -> None:
     """Raises HadFailuresError when a file was not uploaded or not processed; the others are."""
     project = lf.project()
-    paths = find_files(plan.given, is_recursive=plan.is_recursive, with_hidden=plan.with_hidden)
-    if not paths:
-        raise UsageError("there is no file to upload: folders give their own files only, unless --recursive")
+    found = find_files(plan.given, is_recursive=plan.is_recursive, with_hidden=plan.with_hidden)
+    if not found.paths:
+        lost = "; ".join(f"{name}: {why}" for name, why in found.lost.items())
+        raise UsageError(lost or "there is no file to upload: folders give their own files only, unless --recursive")
     with lf.api() as api:
-        outcomes = list(_send(lf, api, project, plan, paths))
+        outcomes = [Outcome(name, "failed", error=why) for name, why in found.lost.items()]
+        outcomes += _send(lf, api, project, plan, found.paths)
         tasks = list(dict.fromkeys(each.task_id for each in outcomes if each.task_id))
         if plan.processes_together and any(each.status != "failed" for each in outcomes):
             tasks = [_start_processing(api, project, plan)]
@@ -68,17 +71,17 @@ def _send(lf: Caller, api: Api, project: ProjectName, plan: Plan, paths: list[Pa
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (
-        TextColumn("uploading {task.fields[done]} of {task.fields[count]} files"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        (0, TextColumn("uploading {task.fields[done]} of {task.fields[count]}")),
+        (60, BarColumn()),
+        (50, DownloadColumn()),
+        (80, TransferSpeedColumn()),
+        (70, TimeRemainingColumn()),
     )
     uploader = Uploader(api, dataset_path(project, plan.dataset), params=plan.params, form=plan.form)
     send = uploader.upload_bulk if plan.is_bulk else uploader.upload
     size_bytes = sum(path.stat().st_size for path in paths)
     with lf.out.progress(*columns) as progress:
-        bar = progress.add_task("", total=size_bytes, done=0, count=len(paths))
+        bar = progress.add_task("", total=size_bytes, done=0, count=counted(len(paths), "file"))
         advance = rate_limited(lambda count: progress.advance(bar, count))
         for done, outcome in enumerate(send(paths, concurrency=plan.jobs, on_progress=advance), start=1):
             progress.update(bar, done=done)
@@ -103,7 +106,7 @@ def _tell(lf: Caller, plan: Plan, outcomes: list[Outcome], tasks: list[str], end
     lf.out.result(document, lambda: _print(lf, counts, outcomes, tasks, ended))
     unprocessed = sum(len(failures(task)) for task in ended)
     if counts["failed"] or unprocessed:
-        raise HadFailuresError(f"{counts['failed']} files were not uploaded, {unprocessed} not processed")
+        raise HadFailuresError(f"{counted(counts['failed'], 'file')} not uploaded, {unprocessed} not processed")
     bad = next((task for task in ended if task.get("state") != "SUCCESS"), None)
     if bad is not None:
         raise CliError(
@@ -116,7 +119,7 @@ def _print(
 ) -> None:
     total = len(outcomes)
     lf.out.text(
-        f"{total} files: {counts['uploaded']} uploaded, {counts['skipped']} skipped (already there), "
+        f"{counted(total, 'file')}: {counts['uploaded']} uploaded, {counts['skipped']} skipped (already there), "
         f"{counts['failed']} failed"
     )
     for each in outcomes:

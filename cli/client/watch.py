@@ -6,7 +6,7 @@ from typing import Any
 
 from cli.client.api import Api, segment
 from cli.client.caller import Caller
-from cli.client.output import Output, clean
+from cli.client.output import Output, clean, counted
 from cli.client.project_file import ProjectName
 from cli.errors import ApiError, CliError, HadFailuresError, NotReachableError
 
@@ -94,14 +94,14 @@ def _shown(out: Output, api: Api, path: str) -> Task:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files, {task.fields[chunks]} chunks"),
-        TimeElapsedColumn(),
-        TextColumn("elapsed,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        (0, TextColumn("{task.description}")),
+        (40, BarColumn()),
+        (0, MofNCompleteColumn()),
+        (75, TextColumn("files, {task.fields[chunks]} chunks")),
+        (95, TimeElapsedColumn()),
+        (95, TextColumn("elapsed,")),
+        (50, TimeRemainingColumn()),
+        (50, TextColumn("left")),
     )
     task: Task = {}
     with out.progress(*columns) as progress:
@@ -121,13 +121,13 @@ def report(out: Output, task: Task) -> None:
         HadFailuresError: files failed, or the task was cancelled.
     """
     failed = failures(task)
-    result = task.get("result") or {}
+    result = _result(task)
     out.result(task, lambda: _print(out, task, failed))
     if task.get("cancelled"):
         raise HadFailuresError("the task was cancelled")
     if failed or result.get("failed_files"):
         count = len(failed) or result.get("failed_files")
-        raise HadFailuresError(f"{count} of {_total(result) or count} files failed")
+        raise HadFailuresError(f"{count} of {counted(_total(result) or count, 'file')} failed")
     if task.get("state") != "SUCCESS":
         raise CliError(f"the task ended as {task.get('state')}: {task.get('error') or 'the server says no more'}")
 
@@ -137,8 +137,18 @@ def failures(task: Task) -> list[tuple[str, str]]:
     return [(name, info.get("error") or info.get("reason") or "?") for name, info in _details(task) if _failed(info)]
 
 
+def _result(task: Task) -> dict[str, Any]:
+    """That of one file, which is a pair, as that of a task that has this file alone."""
+    match task.get("result"):
+        case dict() as result:
+            return result
+        case [bool(), {"status": str(status)}] as pair:
+            return {"details": [pair], f"{status}_files": 1}
+    return {}
+
+
 def _details(task: Task) -> Iterator[tuple[str, dict[str, Any]]]:
-    for entry in (task.get("result") or {}).get("details") or []:
+    for entry in _result(task).get("details") or []:
         if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict)):
             continue
         success, info = entry
@@ -163,16 +173,16 @@ def _total(result: dict[str, Any]) -> int:
 
 
 def _print(out: Output, task: Task, failed: list[tuple[str, str]]) -> None:
-    result = task.get("result") or {}
+    result = _result(task)
     if not is_ended(task):
         meta = task.get("meta") or {}
-        out.text(f"{task.get('state')}: {meta.get('current', 0)} of {meta.get('total', '?')} files")
+        out.text(f"{task.get('state')}: {meta.get('current', 0)} of {counted(meta.get('total'), 'file')}")
         return
     if not _total(result):
         out.text(task.get("error") or result.get("message") or "No files to process")
         return
     out.text(
-        f"{_total(result)} files: {result.get('processed_files') or 0} processed, "
+        f"{counted(_total(result), 'file')}: {result.get('processed_files') or 0} processed, "
         f"{result.get('skipped_files') or 0} skipped, {result.get('failed_files') or 0} failed"
     )
     for name, why in failed:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.client.options import command
+from cli.client.options import Yes, command
 
 if TYPE_CHECKING:
     from cli.client.caller import Caller
@@ -17,6 +17,11 @@ Create = Annotated[bool, typer.Option("--create", help="Make the project when th
 IfMatch = Annotated[
     str | None,
     typer.Option("--if-match", show_default=False, help="Only if the server's version still has this ETag."),
+]
+
+Force = Annotated[
+    bool,
+    typer.Option("--force", "-f", "--yes", "-y", help="Also over changes on the server; what only it has is gone."),
 ]
 
 
@@ -45,16 +50,21 @@ def show(lf: "Caller") -> None:
 
 
 @command(config)
-def pull(lf: "Caller") -> None:
-    """Write the server's configuration into this folder's llamafarm.yaml."""
+def pull(lf: "Caller", yes: Yes = False) -> None:
+    """Write the server's configuration into this folder's llamafarm.yaml; a changed file is kept beside it as .bak."""
     from cli.client.folder import pull
 
-    pull(lf)
+    pull(lf, is_sure=yes)
 
 
 @command(config)
-def push(lf: "Caller", file: File = None, create: Create = False, if_match: IfMatch = None) -> None:
-    """Send this folder's llamafarm.yaml to the server; secrets that stand there as *** keep their value."""
-    from cli.client.folder import push
+def push(
+    lf: "Caller", file: File = None, create: Create = False, if_match: IfMatch = None, force: Force = False
+) -> None:
+    """Send this folder's llamafarm.yaml to the server; secrets that stand there as *** keep their value.
 
-    push(lf, file, creates=create, etag=if_match)
+    A project that was changed on the server since the file was pulled or pushed is left as it is.
+    """
+    from cli.client.push import push
+
+    push(lf, file, creates=create, etag=if_match, is_sure=force)

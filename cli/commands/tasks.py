@@ -31,6 +31,7 @@ def list_tasks(lf: "Caller", state: State = None, limit: Limit = 20, offset: Off
 @command(tasks)
 def show(lf: "Caller", task_id: TaskId) -> None:
     """Print a task as it is now."""
+    from cli.client.output import counted
     from cli.client.watch import report, task_path
     from cli.errors import HadFailuresError
 
@@ -38,7 +39,7 @@ def show(lf: "Caller", task_id: TaskId) -> None:
         task = api.get(task_path(lf.project(), task_id))
     if task.get("state") in ("PENDING", "STARTED", "PROGRESS"):
         meta = task.get("meta") or {}
-        text = f"{task['state']}: {meta.get('current', 0)} of {meta.get('total', '?')} files"
+        text = f"{task['state']}: {meta.get('current', 0)} of {counted(meta.get('total'), 'file')}"
         lf.out.result(task, lambda: lf.out.text(text))
         return
     try:

@@ -18,6 +18,7 @@ def version(lf: "Caller") -> None:
     """Print the version of this command, and of the server if one answers."""
     from importlib.metadata import version
 
+    from cli.client.api import without_secret
     from cli.errors import ApiError, NotReachableError
 
     server = None
@@ -26,7 +27,8 @@ def version(lf: "Caller") -> None:
             server = api.send("GET", "/info", timeout_s=lf.options.timeout_s or 2.0)
     except (ApiError, NotReachableError) as error:
         lf.out.note(error)
-    document = {"version": version("paddock"), "server": server, "server_url": lf.server_url}
+    url = without_secret(lf.server_url)
+    document = {"version": version("paddock"), "server": server, "server_url": url}
     lf.out.result(document, lambda: lf.out.text(f"paddock {document['version']}"))
     if server is not None:
-        lf.out.note(f"server {server.get('version')} at {lf.server_url}")
+        lf.out.note(f"server {server.get('version')} at {url}")

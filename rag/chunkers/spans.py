@@ -29,10 +29,6 @@ def as_spans(pairs: Sequence[tuple[int, int]]) -> Spans:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-def whole_span(text: str) -> Spans:
-    return trimmed(text, as_spans([(0, len(text))]))
-
-
 def paragraph_spans(text: str) -> Spans:
     """Parts between blank lines, form feeds or paragraph separators."""
     return _between(text, _PARAGRAPH_BREAK)

@@ -1,6 +1,7 @@
 """Any server that speaks OpenAI's chat completions: OpenAI, vLLM, LM Studio, llama.cpp, LlamaFarm's own runtimes."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -15,6 +16,7 @@ from rag.llms.prompted_tools import stream_prompted
 from rag.llms.thinking import ThinkSplitter, generation_limit
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+MAX_RETRY_AFTER_S = 86_400
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "length": "length",
     "tool_calls": "tool_calls",
@@ -131,7 +133,14 @@ class OpenAILLM:
             429: "it is busy or the quota is used up; try again later",
             503: "it is busy or still starting; try again later",
         }.get(error.status_code, "try again later")
-        return UpstreamError(f"the LLM server at {self.url} answered {error.status_code}: {said}; {remedy}")
+        refusal = UpstreamError(f"the LLM server at {self.url} answered {error.status_code}: {said}; {remedy}")
+        refusal.retry_after = _seconds(error.response.headers.get("retry-after", ""))
+        return refusal
+
+
+def _seconds(text: str) -> int | None:
+    """Of a `Retry-After` of a day at most; its other form, a date, depends on two clocks and is left out."""
+    return int(text) if re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) <= MAX_RETRY_AFTER_S else None
 
 
 class _Reader:

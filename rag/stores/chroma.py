@@ -68,12 +68,6 @@ class ChromaStore(LedgerStore):
             self._collection = None
             self._write(records)
 
-    def rebuild(self) -> int:
-        """Make the collection again from the ledger; returns how many vectors it was given."""
-        self._server.drop(self.name)
-        self._collection = None
-        return self._refill(self._create())
-
     def delete(self, file_key: str, generation: str | None = None) -> int:
         # Found by name alone: what another model left behind can be deleted too. Asked for before the ledger is
         # touched, so that a store whose server is away stays as it is.

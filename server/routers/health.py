@@ -10,12 +10,14 @@ from server.schemas.health import Health, Info, Liveness
 router = APIRouter(tags=["health"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", operation_id="health", response_model_exclude_none=True)
 async def check_health(health: HealthServiceDep) -> Health:
     """Whether this server and what it stands on are up, part by part."""
     return await health.check()
 
 
+@router.head("/health/liveness", include_in_schema=False)
 @router.get("/health/liveness", operation_id="liveness")
 async def check_liveness() -> Liveness:
     """Whether the process answers at all, for container platforms."""

@@ -31,6 +31,7 @@ router = APIRouter(prefix="/v1/models", tags=["model cache"], responses=ERROR_RE
 
 
 @router.get("", operation_id="cached_models_list")
+@router.get("/", include_in_schema=False)
 async def list_models(
     request: Request,
     cache: ModelCacheDep,
@@ -59,8 +60,11 @@ async def download_model(body: DownloadRequest, cache: ModelCacheDep) -> Respons
 
 @router.post("/validate-download", operation_id="model_validate_download")
 async def validate_download(body: ValidateRequest, cache: ModelCacheDep) -> DownloadCheck:
-    """Say whether a model from the hub would fit on the disk."""
-    return await cache.validate(body.model_name)
+    """Say whether a model from the hub would fit on the disk.
+
+    With `ollama`, which tells no size before, what a pull would do.
+    """
+    return await cache.validate(body.provider, body.model_name)
 
 
 @router.get("/{model_name:path}/quantizations", operation_id="model_quantizations")

@@ -73,5 +73,8 @@ def update_project(
 @router.delete("/{namespace}/{project}", operation_id="project_delete", responses=CONFLICT_RESPONSES)
 @router.delete("/{namespace}/{project}/", include_in_schema=False)
 def delete_project(namespace: str, project: str, projects: ProjectServiceDep) -> ProjectAnswer:
-    """Delete a project for good: configuration, files, chunks and sessions."""
+    """Delete a project for good: configuration, files, chunks, tasks, events and sessions.
+
+    What is left of a project whose folder was removed by hand can be deleted so, too.
+    """
     return ProjectAnswer(project=projects.delete(namespace, project))

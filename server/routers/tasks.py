@@ -48,6 +48,7 @@ def get_task(namespace: str, project: str, task_id: str, tasks: TaskServiceDep) 
     """Read the state, progress and per-file outcomes of a task.
 
     Poll until `state` is `SUCCESS` or `FAILURE`; `result.details` has a pair `[succeeded, what happened]` per file.
+    An id from `meta.files` is answered for that file alone, with its pair as `result`.
     """
     return tasks.get(namespace, project, task_id)
 

@@ -146,7 +146,7 @@ class DatabaseStats(BaseModel):
     index_size_bytes: int = Field(description="Vectors in the nearest-neighbour index, 4 bytes for each number.")
     embedding_dimension: int = Field(description="0 for an empty database whose embedder does not say.")
     distance_metric: str
-    last_updated: datetime = Field(description="When a file was last processed; for an empty database, now.")
+    last_updated: datetime | None = Field(description="When a file was last processed; null for an empty database.")
     metadata: dict[str, Any]
     storage_bytes: int = Field(description="The sum of both sizes.")
     storage_human: str

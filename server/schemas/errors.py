@@ -14,9 +14,20 @@ class Problem(BaseModel):
     input: Any = None
 
 
+class OpenAIError(BaseModel):
+    """Where clients of OpenAI's API look for the sentence."""
+
+    message: str
+    type: str = Field(description="invalid_request_error, authentication_error, rate_limit_error or server_error.")
+    code: str = Field(description="The stable code.")
+    param: str | None = None
+
+
 class ErrorBody(BaseModel):
     detail: str | list[Problem] = Field(description="What went wrong, for people; a list when a request is malformed.")
-    error: str = Field(description="A stable code, for programs.")
+    error: str | OpenAIError = Field(
+        description="A stable code, for programs; an object on OpenAI's paths and for OpenAI's clients."
+    )
     message: str
 
 

@@ -50,6 +50,7 @@ class ModelDeleted(BaseModel):
 
 class ValidateRequest(BaseModel):
     model_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
+    provider: Provider = "universal"
 
 
 class DiskUsage(BaseModel):

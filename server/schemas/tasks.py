@@ -10,7 +10,9 @@ class TaskView(BaseModel):
     task_id: str
     state: str = Field(description="PENDING, STARTED, SUCCESS or FAILURE.")
     meta: dict[str, Any] | None = Field(None, description="Progress: current, total, progress, message, files …")
-    result: dict[str, Any] | None = Field(None, description="Counts, and a [success, details] pair per file.")
+    result: dict[str, Any] | list[Any] | None = Field(
+        None, description="Counts, and a [success, details] pair per file; for the id of one file its pair alone."
+    )
     error: str | None = None
     traceback: str | None = None
     cancelled: bool = False

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import structlog
 
 from config.project import ProjectConfig
-from config.rag_section import DatabaseConfig
+from config.rag_section import DatabaseConfig, RetrievalStrategy
 from rag.prompts import source_name
+from rag.retrievers import retrievers
 from rag.retrievers.base import Query
 from rag.types import Hit
 from state.events import NewEvent, Note, config_hash
@@ -140,7 +141,7 @@ def describe_search(database: DatabaseConfig, strategy: str | None, queries: Seq
     """What is searched for, and with which of the database's strategies."""
     named = [each for each in database.retrieval_strategies if each.name == strategy]
     chosen = database.retrieval_strategy_in_use() if strategy is None else next(iter(named), None)
-    configured = None if chosen is None else chosen.config.get("top_k")
+    configured = None if chosen is None else _configured_top_k(chosen)
     return {
         "database": database.name,
         "query": queries[0].text,
@@ -148,6 +149,16 @@ def describe_search(database: DatabaseConfig, strategy: str | None, queries: Seq
         "retrieval_strategy": strategy if chosen is None else chosen.name,
         "rag_queries_count": len(queries),
     }
+
+
+def _configured_top_k(strategy: RetrievalStrategy) -> Any:
+    """How many hits it gives when a query names no number; strategies that take more in first call it `final_k`."""
+    if strategy.type not in retrievers:
+        return strategy.config.get("top_k")
+    fields = retrievers.load(strategy.type).Options.model_fields  # type: ignore[attr-defined]  # all have options
+    key = "final_k" if "final_k" in fields else "top_k"
+    default = fields[key].default if key in fields else None
+    return strategy.config.get(key, default)
 
 
 def describe_hits(hits: Sequence[Hit]) -> dict[str, Any]:

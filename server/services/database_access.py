@@ -88,7 +88,21 @@ class DatabaseAccess:
         except UpstreamError:
             self.contents.show(*opened.place, shown)
             raise
+        self._settle_late_tasks(opened)
         return len(shown), sum(each.chunk_count for each in counts.values())
+
+    def _settle_late_tasks(self, opened: OpenDatabase) -> None:
+        """A task that began after `require_idle` may have lost chunks to `drop`: what it has made live is hidden, and
+        what it would still make live is embedded again. Whoever claims a file from now on writes after the drop.
+        """
+        self._tasks.embed_again(*opened.place)
+        shown = self.contents.files(*opened.place)
+        stored = opened.store.upkeep.contents([file.pair for file in shown])
+        lost = [
+            file for file in shown if file.chunk_count > (stored[file.pair].chunk_count if file.pair in stored else 0)
+        ]
+        if lost:
+            self.contents.hide(*opened.place, lost)
 
     def discard(self, opened: OpenDatabase, pair: Pair, owner: str) -> int:
         """Delete the chunks of a generation that nobody shows or writes; returns how many there were.

@@ -162,7 +162,7 @@ class DatabaseEditor:
                 "process its datasets again afterwards, or create another database"
             )
         if opened.store.upkeep.size_bytes():  # it was filled once: the empty collection is not left behind
-            opened.store.drop()
+            self._access.clear(opened)
 
 
 def _databases(raw: Entry) -> list[Entry]:

@@ -10,7 +10,7 @@ from anyio import to_thread
 from config.loader import ProjectStore
 from config.overrides import ParserOverrides, check_against
 from config.project import DatasetConfig, ProjectConfig
-from rag.errors import BadRequestError, RagError, UpstreamError
+from rag.errors import BadRequestError, NotFoundError, RagError, UpstreamError
 from server.schemas.datasets import (
     BulkAnswer,
     DatasetChunksDeleted,
@@ -160,7 +160,10 @@ class DatasetService:
         self._dispatcher.remove_dataset(namespace, project, config, dataset)
 
         def remove(raw: dict[str, Any]) -> None:
-            raw["datasets"] = [each for each in raw.get("datasets") or [] if each.get("name") != dataset]
+            known = raw.get("datasets") or []
+            raw["datasets"] = [each for each in known if each.get("name") != dataset]
+            if len(raw["datasets"]) == len(known):  # somebody else has just deleted it
+                raise NotFoundError(f"Dataset {dataset} not found")
 
         self._projects.edit(namespace, project, remove)
         self._files(namespace, project, dataset).remove_all()

@@ -21,13 +21,3 @@ def disk_usage(path: Path) -> DiskUsage:
         path=str(path),
         percent_free=round(free * 100 / total, 1) if total else 0.0,
     )
-
-
-def human_size(size_bytes: int) -> str:
-    """`90MB`, `1.5GB`: powers of 1,000, as disks are sold."""
-    size, unit = float(size_bytes), "B"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.1f}{unit}" if unit != "B" and size < 10 else f"{size:.0f}{unit}"

@@ -12,6 +12,7 @@ from rag.stores.base import Contents
 from rag.types import Scalar
 from server.schemas.databases import DatabaseStats, DocumentEntry
 from server.services.database_access import DatabaseAccess, OpenDatabase
+from server.services.sizes import human_size
 from state.contents import ShownFile
 
 _OF_THE_CHUNK = frozenset(
@@ -62,7 +63,7 @@ class DocumentService:
             index_size_bytes=index_bytes,
             embedding_dimension=dimension,
             distance_metric=facts.metric if facts else opened.database.metric,
-            last_updated=datetime.now(UTC) if changed is None else datetime.fromtimestamp(changed, UTC),
+            last_updated=None if changed is None else datetime.fromtimestamp(changed, UTC),
             metadata={
                 "embedding_model": facts.model_id if facts else None,
                 "stored_chunks": sum(stored.values()),
@@ -91,15 +92,6 @@ def read_filters(filters: Sequence[str]) -> Filter:
             raise InvalidInputError(f"filter '{text[:100]}' is not understood; write key:value, as in filename:a.pdf")
         wanted.setdefault(key.strip(), []).extend(_values(value.strip()))
     return parse_filter(wanted)
-
-
-def human_size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TB"
 
 
 def _values(text: str) -> list[Any]:

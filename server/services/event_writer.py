@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -23,10 +23,11 @@ class EventWriter:
     """A process that is killed loses what came in within about the last tenth of a second.
 
     Args:
-        is_known: (namespace, project) → whether the project exists: one that was deleted gets no log any more.
+        is_known: (namespace, project, time) → whether the project exists and did then: one that was deleted gets no
+            log any more, nor does another one of its name get its events.
     """
 
-    def __init__(self, store: EventStore, is_known: Callable[[str, str], bool]) -> None:
+    def __init__(self, store: EventStore, is_known: Callable[[str, str, float], bool]) -> None:
         self._store = store
         self._is_known = is_known
         self._waiting: deque[NewEvent] = deque(maxlen=MAX_WAITING)
@@ -44,19 +45,18 @@ class EventWriter:
         self._has_work.set()
 
     def flush(self) -> None:
-        """Write what waits now.
+        """Write what waits now; an event that cannot be written is dropped.
 
         Raises:
             RagError: the state does not answer; the events still wait.
         """
         with self._writing:
-            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            batch = deque(self._waiting.popleft() for _ in range(len(self._waiting)))
             try:
-                self._store.add([event for event in batch if self._is_known(event.namespace, event.project)])
-            except BaseException:
+                self._write(batch)
+            finally:
                 room = MAX_WAITING - len(self._waiting)
-                self._waiting.extendleft(reversed(batch[-room:] if room else []))
-                raise
+                self._waiting.extendleft(list(reversed(batch))[:room])
 
     def close(self) -> None:
         """Write what waits and end."""
@@ -65,6 +65,32 @@ class EventWriter:
         if self._thread.is_alive():
             self._thread.join(CLOSE_TIMEOUT_S)
         self._try_flush()
+
+    def _write(self, batch: deque[NewEvent]) -> None:
+        """Takes out of the batch what is done with."""
+        try:
+            self._add(batch)
+        except RagError:
+            raise
+        except Exception:
+            log.exception("events.written_singly", count=len(batch))
+        else:
+            batch.clear()
+        while batch:
+            event = batch[0]
+            try:
+                self._add([event])
+            except RagError:
+                raise
+            except Exception:
+                log.exception("events.dropped", namespace=event.namespace, project=event.project, type=event.event_type)
+            batch.popleft()
+
+    def _add(self, events: Iterable[NewEvent]) -> None:
+        self._store.add(list(events), self._is_wanted)
+
+    def _is_wanted(self, event: NewEvent) -> bool:
+        return self._is_known(event.namespace, event.project, event.started_at)
 
     def _work(self) -> None:
         while not self._is_closing.is_set():
@@ -80,5 +106,8 @@ class EventWriter:
             self.flush()
         except RagError as error:
             log.warning("events.not_written", waiting=len(self._waiting), error=error.message)
+            return False
+        except Exception:  # the thread outlives it
+            log.exception("events.not_written", waiting=len(self._waiting))
             return False
         return True

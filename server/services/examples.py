@@ -26,6 +26,7 @@ from server.schemas.examples import (
 )
 from server.services.example_merge import Merge
 from server.services.file_import import FileImport
+from server.services.sizes import human_size
 
 _KINDS: dict[str, Kind] = {
     ".pdf": "pdf",
@@ -139,6 +140,7 @@ class ExampleService:
         request_id: str | None,
     ) -> tuple[Sequence[str], Sequence[str | None]]:
         """(warnings, task ids in the order of `pairs`)."""
+        refuse_reserved(wanted.namespace)
         self._projects.load(wanted.namespace, wanted.project)  # 404 and 422 before anything is done
         self._check_queue(wanted.process)
         has_config = example.raw is not None
@@ -209,15 +211,3 @@ def _kind(files: Sequence[Path]) -> Kind | None:
     counts = Counter(_KINDS.get(path.suffix.lower()) for path in files)
     kind, count = counts.most_common(1)[0] if counts else (None, 0)
     return kind if 2 * count > len(files) else None
-
-
-def human_size(size_bytes: int) -> str:
-    """`2.0MB`; 1 KB has 1024 bytes, and bytes have no decimals."""
-    if size_bytes < 1024:
-        return f"{size_bytes}B"
-    size = float(size_bytes)
-    for unit in ("KB", "MB", "GB"):
-        size /= 1024
-        if size < 1024:
-            return f"{size:.1f}{unit}"
-    return f"{size / 1024:.1f}TB"

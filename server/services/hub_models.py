@@ -23,7 +23,8 @@ from server.schemas.model_cache import (
     QuantizationList,
     QuantizationOption,
 )
-from server.services.disk import LOW_SHARE, RESERVE_BYTES, disk_usage, human_size
+from server.services.disk import LOW_SHARE, RESERVE_BYTES, disk_usage
+from server.services.sizes import human_size
 
 if TYPE_CHECKING:
     from server.sse import EventSource
@@ -165,7 +166,7 @@ class ChildDownload:
             yield json.dumps(event)
         pipe = asyncio.subprocess.PIPE
         self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rag.model_download", stdin=pipe, stdout=pipe, limit=MAX_LINE_BYTES
+            sys.executable, "-P", "-m", "rag.model_download", stdin=pipe, stdout=pipe, limit=MAX_LINE_BYTES
         )
         assert process.stdin is not None
         assert process.stdout is not None

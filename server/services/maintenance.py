@@ -22,7 +22,7 @@ from server.schemas.maintenance import (
     SelectionPreview,
 )
 from server.services.database_access import DatabaseAccess, OpenDatabase
-from server.services.documents import human_size
+from server.services.sizes import human_size
 from state.contents import ShownFile
 from state.file_names import StoredFile
 from state.files import DatasetFiles

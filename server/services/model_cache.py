@@ -1,6 +1,6 @@
 """What the model cache routes do, whoever keeps the models."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rag.errors import BadRequestError, OverloadedError
@@ -28,12 +28,14 @@ class ModelSource(Protocol):
 
     async def delete(self, name: str) -> ModelDeleted: ...
 
+    async def validate(self, name: str) -> DownloadCheck: ...
+
 
 class ModelCacheService:
     def __init__(self, hub: HubModels, ollama: OllamaModels) -> None:
         self._hub = hub
         self._sources: dict[str, ModelSource] = {"universal": hub, "ollama": ollama}
-        self._downloads: set[Counted] = set()
+        self._downloads: set[object] = set()
 
     async def list(self, provider: str) -> list[CachedModelEntry]:
         return await self._source(provider).list()
@@ -51,10 +53,20 @@ class ModelCacheService:
         source = self._source(provider)
         if len(self._downloads) >= MAX_DOWNLOADS:
             raise OverloadedError(f"{MAX_DOWNLOADS} downloads are under way; try again when one has ended")
-        return Counted(await source.download(name), self._downloads)
+        slot = object()
+        self._downloads.add(slot)  # before the wait: others ask meanwhile
+        try:
+            return Counted(await source.download(name), lambda: self._downloads.discard(slot))
+        except BaseException:
+            self._downloads.discard(slot)
+            raise
 
-    async def validate(self, name: str) -> DownloadCheck:
-        return await self._hub.validate(name)
+    async def validate(self, provider: str, name: str) -> DownloadCheck:
+        """
+        Raises:
+            BadRequestError: the provider keeps no models here, or the name is none.
+        """
+        return await self._source(provider).validate(name)
 
     async def quantizations(self, name: str) -> QuantizationList:
         return await self._hub.quantizations(name)
@@ -70,20 +82,21 @@ class ModelCacheService:
 
 
 class Counted:
-    """Events that count as a download from the first to the last."""
+    """Events that count as a download until the last of them, or until they are closed."""
 
-    def __init__(self, events: "EventSource", active: "set[Counted]") -> None:
+    def __init__(self, events: "EventSource", release: Callable[[], None]) -> None:
         self._events = events
-        self._active = active
+        self._release = release
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        self._active.add(self)
         try:
             async for event in self._events:
                 yield event
         finally:
-            self._active.discard(self)
+            self._release()
 
     async def aclose(self) -> None:
-        await self._events.aclose()
-        self._active.discard(self)
+        try:
+            await self._events.aclose()
+        finally:
+            self._release()

@@ -1,7 +1,7 @@
 """The models that Ollama keeps: what `provider=ollama` means."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,8 @@ import httpx
 
 from rag.errors import NotFoundError, RagError, UpstreamError
 from rag.model_download import Progress
-from server.schemas.model_cache import CachedModelEntry, ModelDeleted
-from server.services.disk import human_size
+from server.schemas.model_cache import CachedModelEntry, DiskUsage, DownloadCheck, ModelDeleted
+from server.services.sizes import human_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,11 +25,16 @@ BAD_ANSWERS = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, At
 
 
 class OllamaModels:
-    """Ollama's own API behind the routes of the model cache."""
+    """Ollama's own API behind the routes of the model cache.
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+    Args:
+        disks: of the model cache and of the data directory; Ollama may keep its models on another.
+    """
+
+    def __init__(self, url: str, client: httpx.AsyncClient, disks: Callable[[], tuple[DiskUsage, DiskUsage]]) -> None:
         self._url = url
         self._client = client
+        self._disks = disks
 
     async def list(self) -> list[CachedModelEntry]:
         answer = await self._asked("GET", "/api/tags")
@@ -47,6 +52,29 @@ class OllamaModels:
             raise NotFoundError(f"Ollama has no model '{name}'. Available: {known}", code="ModelNotFound")
         self._require_success(answer)
         return ModelDeleted(model_name=full_name, revisions_deleted=1, size_freed=sizes.get(full_name, 0), path="")
+
+    async def validate(self, name: str) -> DownloadCheck:
+        """What a pull would do; how much it needs is known only when it has begun."""
+        try:
+            known = {model.id for model in await self.list()}
+        except UpstreamError as error:
+            return self._check(error.message, can_download=False)
+        if not known.isdisjoint((name, f"{name}:latest")):
+            return self._check(f"Ollama has '{name}'; a pull fetches what changed since", can_download=True)
+        message = f"Ollama would pull '{name}' from its registry; it tells the size, and whether it fits, as it begins"
+        return self._check(message, can_download=True)
+
+    def _check(self, message: str, *, can_download: bool) -> DownloadCheck:
+        cache, system = self._disks()
+        return DownloadCheck(
+            can_download=can_download,
+            warning=False,
+            message=message,
+            available_bytes=cache.free_bytes,
+            required_bytes=0,
+            cache_info=cache,
+            system_info=system,
+        )
 
     async def download(self, name: str) -> "EventSource":
         return Pull(self._pulled(name))

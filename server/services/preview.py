@@ -138,7 +138,7 @@ class PreviewService:
             self._processes.release_on_behalf_of(borrower)
 
     async def _run(self, request: dict[str, Any]) -> dict[str, Any]:
-        command = [sys.executable, "-m", "config.preview"]
+        command = [sys.executable, "-P", "-m", "config.preview"]
         try:
             with anyio.fail_after(self._timeout_s):  # the process is killed at the end, also when the client leaves
                 done = await anyio.run_process(

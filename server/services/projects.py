@@ -12,21 +12,52 @@ from server.schemas.projects import ProjectList, ProjectView
 KEPT_VIEWS = 4096
 
 
-class ProjectEraser(Protocol):
+class Dispatcher(Protocol):
     """Removes what a project has outside its folder: pending work, chunks, rows."""
 
     def remove_project(self, namespace: str, project: str, config: ProjectConfig | None) -> None: ...
+
+    def forget_project(self, namespace: str, project: str) -> None: ...
 
 
 class SessionEraser(Protocol):
     def delete_all(self, namespace: str, project: str) -> int: ...
 
 
+class KnownProjects(Protocol):
+    def exist(self, namespace: str, project: str) -> bool: ...
+
+
+class ProjectEraser:
+    """What the state and the databases hold of a project, whether its folder is there or was removed by hand."""
+
+    def __init__(self, dispatcher: Dispatcher, sessions: SessionEraser, rows: KnownProjects) -> None:
+        self._dispatcher = dispatcher
+        self._sessions = sessions
+        self._rows = rows
+
+    def knows(self, namespace: str, project: str) -> bool:
+        return self._rows.exist(namespace, project)
+
+    def erase(self, namespace: str, project: str) -> None:
+        """All that there is of a project without a folder."""
+        if self.knows(namespace, project):
+            self.remove_databases(namespace, project, None)
+            self.forget(namespace, project)
+
+    def remove_databases(self, namespace: str, project: str, config: ProjectConfig | None) -> None:
+        self._dispatcher.remove_project(namespace, project, config)
+
+    def forget(self, namespace: str, project: str) -> None:
+        """The rows, when the folder is gone: also those of requests that were under way."""
+        self._dispatcher.forget_project(namespace, project)
+        self._sessions.delete_all(namespace, project)
+
+
 class ProjectService:
-    def __init__(self, store: ProjectStore, eraser: ProjectEraser, sessions: SessionEraser) -> None:
+    def __init__(self, store: ProjectStore, eraser: ProjectEraser) -> None:
         self._store = store
         self._eraser = eraser
-        self._sessions = sessions
         self._views: dict[tuple[str, str], tuple[LoadedProject, ProjectView]] = {}
 
     def list(self, namespace: str) -> ProjectList:
@@ -48,10 +79,17 @@ class ProjectService:
         return self._tagged(self._store.replace(namespace, project, config, if_match))
 
     def delete(self, namespace: str, project: str) -> ProjectView:
-        """Remove the project with everything that belongs to it; returns what it was."""
-        self._eraser.remove_project(namespace, project, self._known_config(namespace, project))
+        """Remove the project with everything that belongs to it; returns what it was.
+
+        One whose folder was removed by hand is known as long as the state holds anything of it.
+        """
+        if not self._store.paths(namespace, project).exists and self._eraser.knows(namespace, project):
+            self._store.erase_missing(namespace, project)
+            problem = "the project's folder was not there; what was left of it elsewhere is deleted"
+            return ProjectView(namespace=namespace, name=project, config={}, validation_error=problem)
+        self._eraser.remove_databases(namespace, project, self._known_config(namespace, project))
         deleted = self._store.delete(namespace, project)
-        self._sessions.delete_all(namespace, project)
+        self._eraser.forget(namespace, project)
         return self._view(deleted)
 
     def _known_config(self, namespace: str, project: str) -> ProjectConfig | None:
@@ -74,7 +112,7 @@ class ProjectService:
             name=loaded.name,
             config=public_config(loaded.raw),
             validation_error=loaded.validation_error,
-            warnings=[] if loaded.config is None else project_warnings(loaded.config),
+            warnings=[] if loaded.config is None else [*loaded.file_warnings, *project_warnings(loaded.config)],
             last_modified=loaded.last_modified,
         )
         self._views[key] = (loaded, view)

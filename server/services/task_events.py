@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import orjson
+import structlog
 from anyio import to_thread
 
 from rag.errors import RagError
@@ -20,8 +21,12 @@ BUSY_SHARE = 10
 often."""
 FINAL = ("SUCCESS", "FAILURE")
 
+CRASHED = "The server failed to read this task. The log has the reason under the task's id."
+
 Key = tuple[str, str, str]
 """Namespace, project, id."""
+
+log = structlog.get_logger(__name__)
 
 
 class WatchedTasks(Protocol):
@@ -63,6 +68,9 @@ class TaskWatch:
     async def _run(self) -> None:
         try:
             await self._look_on()
+        except Exception:  # a listener is to know that this was not the end of the task
+            log.exception("task.watch_failed", task=self._key[-1])
+            self._tell({"error": {"message": CRASHED, "code": "InternalServerError"}}, ends=True)
         finally:  # whatever ended it, nobody waits for it any longer
             self.has_ended = True
             self._changed.set()

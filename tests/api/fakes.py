@@ -212,6 +212,9 @@ class FakeDispatcher:
         self._fail()
         self.removed.append(("project", namespace, project))
 
+    def forget_project(self, namespace: str, project: str) -> None:
+        self.generations.forget(namespace, project)
+
     def check_broker(self) -> None:
         if self.broker_failure is not None:
             raise self.broker_failure

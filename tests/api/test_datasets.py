@@ -1,6 +1,8 @@
 import hashlib
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -420,3 +422,19 @@ def test_a_file_of_an_existing_data_directory_is_removed_whole(
     assert_ok(client.delete(f"{project}/datasets/docs/data/{file_hash}?remove_from_disk=true"))
     root = engine.projects.paths("org", "bot").dataset("docs").root
     assert [path for path in root.rglob("*") if path.name != ".lock" and not path.is_dir()] == []
+
+
+def test_of_two_deletes_of_one_dataset_at_once_one_succeeds(client: TestClient, engine: Engine, project: str) -> None:
+    both = threading.Barrier(2)
+    remove = engine.dispatcher.remove_dataset
+
+    def together(*args: Any) -> int:
+        both.wait(10)  # each has found the dataset
+        return int(remove(*args))
+
+    engine.dispatcher.remove_dataset = together  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(client.delete, [f"{project}/datasets/docs"] * 2))
+    lost, won = sorted(answers, key=lambda each: -each.status_code)
+    assert_ok(won)
+    assert_error(lost, 404, "Dataset docs not found")

@@ -133,7 +133,7 @@ def test_key_locks_the_api_and_not_the_page(make_client: MakeClient, build: Path
             path = getattr(route, "path", "/")
             if path != "/" and not path.startswith("/health"):
                 assert_error(client.get(path, headers=BROWSER), 401)
-    for path in ("/v1", "/v1/", "/V1/projects/x", "/v1/nowhere", "/openapi.json", "/docs", "/mcp", "/info"):
+    for path in ("/v1", "/v1/", "/V1/projects/x", "/v1/nowhere", "/mcp", "/info"):
         assert_error(client.get(path, headers=BROWSER), 401)
 
 

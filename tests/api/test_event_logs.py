@@ -5,6 +5,8 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from config.loader import ProjectStore
 from config.settings import Settings
 from rag.errors import UpstreamError
 from server.app import create_app
@@ -200,10 +203,10 @@ class Broken(EventStore):
         self.is_down = True
         self.written: list[NewEvent] = []
 
-    def add(self, events: Any) -> None:
+    def add(self, events: Any, is_wanted: Any) -> None:
         if self.is_down:
             raise UpstreamError("the state database does not answer")
-        self.written += events
+        self.written += filter(is_wanted, events)
 
 
 def event(number: float = 0.0, project: str = "bot") -> NewEvent:
@@ -221,6 +224,54 @@ def test_events_wait_for_a_state_that_is_away_and_are_written_in_order() -> None
     store.is_down = False
     writer.flush()
     assert [each.started_at for each in store.written] == [0, 1, 2, 3]
+
+
+def test_an_event_that_cannot_be_written_is_dropped_and_the_others_are_written(
+    client: TestClient, app: FastAPI
+) -> None:
+    store = EventStore(app.state.services.engine.database)
+
+    def is_known(_: str, project: str, __: float) -> bool:
+        if project == "unreadable":
+            raise OSError("the folder cannot be read")
+        return True
+
+    writer = EventWriter(store, is_known)
+    writer.start()
+    for each in (event(1), replace(event(2), token_count=10**30), event(3, "unreadable"), event(4)):
+        writer.submit(each)
+    deadline = time.monotonic() + 5
+    while store.page("org", "bot", EventFilter(), limit=1, offset=0)[0] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.submit(event(5))
+    writer.flush()
+    writer.close()
+    found = store.page("org", "bot", EventFilter(), limit=9, offset=0)[1]
+    assert [each.started_at for each in found] == [5, 4, 1]
+    assert assert_ok(client.get("/v1/projects/org/bot/event_logs"))["total"] == 3
+
+
+def test_the_thread_outlives_what_nobody_expected() -> None:
+    class Failing(EventWriter):
+        failures = 1
+
+        def flush(self) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise MemoryError
+            super().flush()
+
+    store = Broken()
+    store.is_down = False
+    writer = Failing(store, lambda *_: True)
+    writer.start()
+    writer.submit(event(1))
+    deadline = time.monotonic() + 5
+    while not store.written:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.close()
 
 
 def test_what_waits_is_bounded_and_the_newest_stay() -> None:
@@ -241,7 +292,7 @@ def test_closing_writes_what_waits_and_ends_the_thread() -> None:
     store = Broken()
     store.is_down = False
     before = threading.active_count()
-    writer = EventWriter(store, lambda _, project: project == "bot")
+    writer = EventWriter(store, lambda _, project, __: project == "bot")
     writer.start()
     writer.submit(event(1))
     writer.submit(event(2, project="deleted"))
@@ -254,9 +305,9 @@ def test_submitting_does_not_wait_for_a_slow_state() -> None:
     gate = threading.Event()
 
     class Slow(Broken):
-        def add(self, events: Any) -> None:
+        def add(self, events: Any, is_wanted: Any) -> None:
             assert gate.wait(10)
-            self.written += events
+            self.written += filter(is_wanted, events)
 
     store = Slow()
     writer = EventWriter(store, lambda *_: True)
@@ -287,3 +338,49 @@ def test_another_process_finds_an_event_soon(client: TestClient, app: FastAPI) -
     while store.page("org", "bot", EventFilter(), limit=1, offset=0)[0] == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_written_by", ["this process", "another process"])
+def test_a_project_does_not_get_the_events_of_a_deleted_one_of_its_name(
+    client: TestClient, app: FastAPI, is_written_by: str
+) -> None:
+    engine = app.state.services.engine
+    assert_ok(client.post("/v1/projects/org", json={"name": "again"}))
+    store = EventStore(engine.database)
+    other = EventWriter(store, ProjectStore(engine.settings).has_since)
+    late = replace(event(time.time(), "again"), data={"query": "what nobody is to see"})
+    assert_ok(client.delete("/v1/projects/org/again"))
+    if is_written_by == "this process":
+        app.state.services.event_logs._writer.submit(late)
+        assert_ok(client.post("/v1/projects/org", json={"name": "again"}))
+    else:
+        other.submit(late)
+        assert_ok(client.post("/v1/projects/org", json={"name": "again"}))
+        other.flush()
+    assert assert_ok(client.get("/v1/projects/org/again/event_logs"))["total"] == 0
+    other.submit(event(time.time(), "again"))
+    other.flush()
+    assert assert_ok(client.get("/v1/projects/org/again/event_logs"))["total"] == 1
+
+
+def test_an_event_that_is_written_while_its_project_is_deleted_goes_with_it(client: TestClient, app: FastAPI) -> None:
+    engine = app.state.services.engine
+    assert_ok(client.post("/v1/projects/org", json={"name": "again"}))
+    asked, gone_on = threading.Event(), threading.Event()
+
+    def is_known(namespace: str, project: str, moment: float) -> bool:
+        known = engine.projects.has_since(namespace, project, moment)
+        asked.set()
+        gone_on.wait(1.0)
+        return bool(known)
+
+    writer = EventWriter(EventStore(engine.database), is_known)
+    writer.submit(event(time.time(), "again"))
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(writer.flush)
+        assert asked.wait(10)
+        assert_ok(client.delete("/v1/projects/org/again"))
+        gone_on.set()
+        written.result()
+    assert_ok(client.post("/v1/projects/org", json={"name": "again"}))
+    assert assert_ok(client.get("/v1/projects/org/again/event_logs"))["total"] == 0

@@ -277,6 +277,13 @@ def test_the_reserved_namespace_is_refused(client: TestClient) -> None:
     assert_error(response, 400, "reserved", code="ReservedNamespace")
 
 
+@pytest.mark.parametrize("action", ["import-data", "import-dataset"])
+def test_nothing_is_added_to_a_project_of_the_reserved_namespace(client: TestClient, action: str) -> None:
+    body = {"namespace": "llamafarm", "project": "project_seed", "dataset": "books"}
+    response = client.post(f"/v1/examples/gate/{action}", json=body)
+    assert_error(response, 400, "reserved", code="ReservedNamespace")
+
+
 def test_an_example_without_configuration_makes_no_project(client: TestClient, folder: Path) -> None:
     (folder / "llamafarm.yaml").unlink()
     (folder / "example.yaml").unlink()

@@ -136,3 +136,8 @@ def test_designer_that_is_not_configured_is_no_fault(client: TestClient) -> None
     _, components = health_of(client)
     assert components["designer"]["status"] == "healthy"
     assert components["designer"]["details"] == {"is_served": False}
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/liveness"])
+def test_monitors_may_ask_for_the_head_only(client: TestClient, path: str) -> None:
+    assert client.head(path).status_code == 200

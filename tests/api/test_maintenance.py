@@ -18,6 +18,7 @@ from rag.types import Record
 from server.app import create_app
 from server.parts import Engine
 from server.services import maintenance as maintenance_service
+from server.services.database_access import DatabaseAccess
 from server.services.warm_up import WarmUp
 from state.contents import DatabaseContents
 from state.files import DatasetFiles
@@ -222,6 +223,7 @@ class TestStats:
     def test_an_empty_database_counts_zero(self, client: TestClient) -> None:
         body = assert_ok(client.get(f"{RAG}/stats?database=other"))
         assert (body["document_count"], body["chunk_count"], body["storage_bytes"]) == (0, 0, 0)
+        assert body["last_updated"] is None
 
 
 class TestCompact:
@@ -281,6 +283,43 @@ class TestClear:
         world.fail(world.store(), "drop", UpstreamError("Chroma does not answer"))
         assert_error(client.post(f"{RAG}/clear?database=main"), 503, "Chroma does not answer")
         assert ask(client, "llama hay") == before
+
+    def test_a_file_that_a_late_task_makes_live_around_the_deletion_is_processed_again(
+        self, client: TestClient, world: World
+    ) -> None:
+        """The task begins after the look whether one is at work."""
+        world.upload("a.txt", TEXTS["llamas.txt"])
+        store = world.store()
+        drop = store.drop
+
+        def late() -> None:
+            world.process()
+            drop()
+
+        world.patches.setattr(store, "drop", late)
+        assert_ok(client.post(f"{RAG}/clear?database=main"))
+        assert documents(client) == []
+        assert world.process()["result"]["processed_files"] == 1
+        assert len(ask(client, "llama hay")) == world.store().stats().chunk_count > 0
+        assert_invariants(world)
+
+    def test_a_late_task_that_wrote_chunks_before_the_deletion_writes_all_of_them_again(
+        self, client: TestClient, world: World
+    ) -> None:
+        world.upload("a.txt", TEXTS["llamas.txt"])
+        commit = world.tasks.commit
+
+        def cleared_before(*args: Any, **kwargs: Any) -> bool:
+            world.patches.setattr(world.tasks, "commit", commit)
+            world.patches.setattr(DatabaseAccess, "require_idle", lambda *_: None)  # it looked before the task began
+            assert_ok(client.post(f"{RAG}/clear?database=main"))
+            return commit(*args, **kwargs)
+
+        world.patches.setattr(world.tasks, "commit", cleared_before)
+        assert world.process()["result"]["processed_files"] == 1
+        (shown,) = documents(client)
+        assert len(ask(client, "llama hay")) == shown["chunk_count"] == world.store().stats().chunk_count > 0
+        assert_invariants(world)
 
 
 class TestDelete:

@@ -58,7 +58,7 @@ def test_cors_can_be_narrowed(make_client: MakeClient) -> None:
 )
 def test_without_the_key_nothing_is_answered(make_client: MakeClient, headers: dict[str, str]) -> None:
     client = make_client(api_key="right-key")
-    for path in ("/v1/projects/org", "/", "/info", "/openapi.json", "/nowhere", "/healthy"):
+    for path in ("/v1/projects/org", "/", "/info", "/nowhere", "/healthy", "/docsx", "/openapi.json/x"):
         response = client.get(path, headers=headers)
         assert_error(response, 401, "API key", code="Unauthorized")
         assert response.headers["www-authenticate"] == "Bearer"

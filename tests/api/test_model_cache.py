@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 
 from rag.embedders import weights
 from rag.embedders.weights import DEFAULT_MODEL
-from rag.errors import UpstreamError
+from rag.errors import OverloadedError, UpstreamError
 from rag.model_cache import ModelCache
 from rag.model_hub import Hub
 from server.services.hub_models import ChildDownload, HubModels
+from server.services.model_cache import MAX_DOWNLOADS, ModelCacheService
 from tests.api.conftest import MakeClient
 from tests.api.helpers import assert_error, assert_ok
 from tests.fixtures.fake_hub import FakeHub, Files, put_into_cache
@@ -90,7 +91,7 @@ def test_cached_models_are_listed_in_every_shape_that_clients_read(client_with_c
     entry = listed(client_with_cache)["org/cached"]
     assert entry["model_id"] == entry["name"] == entry["id"]
     assert entry["size"] == entry["size_bytes"] == 1_500_000
-    assert entry["size_human"] == "1.5MB"
+    assert entry["size_human"] == "1.4MB"
     assert entry["revisions"] == ["main"]
     assert entry["last_modified"].endswith("Z")
     assert entry["path"].endswith("models--org--cached")
@@ -256,7 +257,7 @@ def test_disk_too_small_is_refused_before_anything_is_sent(
 ) -> None:
     monkeypatch.setattr("server.services.disk.shutil.disk_usage", lambda _: (1_000_000_000, 600_000_000, 400_000_000))
     client = make_client()
-    assert_error(client.post("/v1/models/download", json={"model_name": "org/model"}), 400, "'org/model' needs 400KB")
+    assert_error(client.post("/v1/models/download", json={"model_name": "org/model"}), 400, "'org/model' needs 390.6KB")
     check = assert_ok(client.post("/v1/models/validate-download", json={"model_name": "org/model"}))
     assert check["can_download"] is False
     assert hub.fetched == []
@@ -290,7 +291,7 @@ def test_quantizations_are_listed_with_their_sizes(hub: FakeHub, make_client: Ma
         "filename": "tiny-Q8_0-00001-of-00002.gguf",
         "quantization": "Q8_0",
         "size_bytes": 8_000,
-        "size_human": "8.0KB",
+        "size_human": "7.8KB",
     }
     assert assert_ok(client.get("/v1/models/org%2Fmodel/quantizations")) == {"options": []}
     assert_error(client.get("/v1/models/org/missing/quantizations"), 404, "org/missing", code="ModelNotFound")
@@ -317,6 +318,19 @@ def test_leaving_stops_the_download_and_leaves_nothing_behind(hub: FakeHub, cach
     assert list(cache_folder.rglob("*.incomplete")) == []
 
 
+def test_modules_in_the_folder_that_the_server_was_started_in_are_not_run(
+    hub: FakeHub, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "huggingface_hub.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+
+    async def last() -> str:
+        models = HubModels(ModelCache(cache_folder), Hub(endpoint=hub.url), system_path=cache_folder)
+        return [event async for event in await models.download("org/model")][-1]
+
+    assert json.loads(asyncio.run(last()))["event"] == "done"
+
+
 def test_two_downloads_of_a_model_fetch_it_once(hub: FakeHub, cache_folder: Path) -> None:
     hub.delay_s = 0.1
 
@@ -340,6 +354,51 @@ def test_more_downloads_than_the_limit_are_429(
     assert int(refused.headers["retry-after"]) > 0
 
 
+class SlowToBegin:
+    """A provider that takes a while to answer whether it has a model."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.is_closed = False
+
+    async def download(self, name: str) -> "SlowToBegin":
+        await asyncio.sleep(0.01)
+        if self.error is not None:
+            raise self.error
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        yield "an event"
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def test_downloads_that_are_asked_for_at_the_same_moment_count() -> None:
+    source: Any = SlowToBegin()
+    models = ModelCacheService(source, source)
+
+    async def run() -> list[Any]:
+        asked = (models.download("ollama", "x") for _ in range(20))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for each in found:
+            if not isinstance(each, BaseException):
+                await each.aclose()  # also one that was never read makes room
+        assert [event async for event in await models.download("ollama", "x")] == ["an event"]
+        return found
+
+    found = asyncio.run(run())
+    assert sum(isinstance(each, OverloadedError) for each in found) == 20 - MAX_DOWNLOADS
+
+
+def test_downloads_that_cannot_begin_make_room_for_others() -> None:
+    source: Any = SlowToBegin(UpstreamError("the hub does not answer"))
+    models = ModelCacheService(source, source)
+    for _ in range(MAX_DOWNLOADS + 1):
+        with pytest.raises(UpstreamError, match="the hub"):
+            asyncio.run(models.download("ollama", "x"))  # type: ignore[arg-type]  # a coroutine
+
+
 def test_model_that_was_deleted_is_not_taken_for_one_that_is_there(cache_folder: Path) -> None:
     """Another process may delete what this one has found before."""
     files = {"modules.json": b"[]", "config.json": b"{}", "model.safetensors": b"w"}
@@ -355,7 +414,7 @@ def test_model_that_was_deleted_is_not_taken_for_one_that_is_there(cache_folder:
 
 def test_models_of_ollama_are_listed(make_client: MakeClient, ollama: FakeOllama) -> None:
     entry = listed(make_client(ollama_host=ollama.url), provider="ollama")["llama3.2:3b"]
-    assert (entry["provider"], entry["size_bytes"], entry["size_human"]) == ("ollama", 1_000, "1.0KB")
+    assert (entry["provider"], entry["size_bytes"], entry["size_human"]) == ("ollama", 1_000, "1000B")
     assert entry["last_modified"].startswith("2025-01-01T00:00:00")
 
 
@@ -404,3 +463,33 @@ def test_ollama_that_is_down_is_told(make_client: MakeClient, ollama: FakeOllama
     client = make_client(ollama_host=ollama.url)
     assert_error(client.get("/v1/models", params={"provider": "ollama"}), 503, "Ollama does not answer")
     assert_error(client.delete("/v1/models/x", params={"provider": "ollama"}), 503, "Ollama does not answer")
+
+
+def test_validation_for_ollama_says_what_a_pull_would_do(make_client: MakeClient, ollama: FakeOllama) -> None:
+    client = make_client(ollama_host=ollama.url)
+
+    def check(name: str) -> tuple[bool, str]:
+        body = {"model_name": name, "provider": "ollama"}
+        found = assert_ok(client.post("/v1/models/validate-download", json=body))
+        return found["can_download"], found["message"]
+
+    assert check("gone") == (True, "Ollama has 'gone'; a pull fetches what changed since")
+    can_download, message = check("qwen3:8b")
+    assert can_download
+    assert "would pull 'qwen3:8b'" in message
+    assert ollama.requests("/api/pull") == []
+    ollama.behave(refuse=True)
+    can_download, message = check("qwen3:8b")
+    assert not can_download
+    assert "Ollama does not answer" in message
+
+
+@pytest.mark.parametrize(("provider", "status"), [("openai", 400), ("lemonade", 400), ("bogus", 422)])
+def test_validation_for_who_keeps_no_models_is_refused(make_client: MakeClient, provider: str, status: int) -> None:
+    body = {"model_name": "org/model", "provider": provider}
+    assert_error(make_client().post("/v1/models/validate-download", json=body), status, "ollama")
+
+
+def test_list_is_answered_with_a_slash_at_its_end_too(make_client: MakeClient, cache_folder: Path) -> None:
+    client = make_client()
+    assert assert_ok(client.get("/v1/models/")) == assert_ok(client.get("/v1/models"))

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from rag.embedders.hash import HashEmbedder
 from rag.errors import UpstreamError
 from server.parts import Engine
+from tests.api.conftest import MakeClient
 from tests.api.helpers import assert_error, assert_ok
 from tests.fixtures.fake_hub import put_into_cache
 
@@ -217,3 +218,39 @@ def test_embedder_that_fails_is_503(client: TestClient, engine: Engine, monkeypa
     monkeypatch.setattr(engine.assembly, "embedder", fail)
     response = client.post("/v1/embeddings", json={"model": MODEL, "input": "text"})
     assert_error(response, 503, "does not answer")
+
+
+# -- errors -------------------------------------------------------------------------------------------------
+
+
+def test_openai_client_is_told_what_is_wrong(sdk: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        sdk.chat.completions.create(model="org/nope", messages=USER)  # type: ignore[arg-type]
+    assert "org/nope" in caught.value.message
+    assert "org/nope" in str(caught.value)
+    assert caught.value.code == "ModelNotFound"
+    assert caught.value.type == "invalid_request_error"
+
+
+def test_openai_client_of_a_project_is_told_what_is_wrong(client: TestClient, project: str) -> None:
+    sdk = openai.OpenAI(base_url=f"http://testserver{project}", api_key="any", http_client=client, max_retries=0)
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        sdk.chat.completions.create(model="default", messages=USER, temperature="hot")  # type: ignore[call-overload]
+    assert "body.temperature" in caught.value.message
+    assert caught.value.code == "ValidationError"
+
+
+def test_openai_client_without_the_key_is_told_so(make_client: MakeClient) -> None:
+    sdk = openai.OpenAI(
+        base_url="http://testserver/v1", api_key="wrong", http_client=make_client(api_key="right"), max_retries=0
+    )
+    with pytest.raises(openai.AuthenticationError, match="needs an API key") as caught:
+        sdk.models.list()
+    assert caught.value.type == "authentication_error"
+
+
+def test_other_clients_keep_the_plain_code(client: TestClient, project: str) -> None:
+    assert client.get("/v1/projects/org/nope").json()["error"] == "ProjectNotFound"
+    assert client.post(f"{project}/chat/completions", json={}).json()["error"] == "ValidationError"
+    at_root = client.post("/v1/embeddings", json={}).json()
+    assert at_root["error"]["message"] == at_root["message"]

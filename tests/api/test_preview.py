@@ -49,6 +49,14 @@ def test_sent_text_is_cut_with_positions_into_it(client: TestClient, url: str) -
     assert body["avg_chunk_size"] == pytest.approx(body["total_size_with_overlaps"] / body["total_chunks"], abs=0.1)
 
 
+def test_modules_in_the_folder_that_the_server_was_started_in_are_not_run(
+    client: TestClient, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pydantic.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    assert_ok(client.post(url, json={"file_content": content(TEXT), "filename": "animals.txt"}))
+
+
 def test_a_stored_file_is_cut_as_its_dataset_would(client: TestClient, engine: Engine, url: str) -> None:
     with DatasetFiles(engine.projects.paths("org", "bot").dataset("docs")).receive(10_000) as incoming:
         incoming.write(TEXT.encode())

@@ -233,3 +233,25 @@ def test_delete_that_cannot_clear_the_store_leaves_the_project(
 def test_projects_answer_with_a_slash_at_the_end(client: TestClient, project: str) -> None:
     assert assert_ok(client.get(f"{project}/")) == assert_ok(client.get(project))
     assert assert_ok(client.get("/v1/projects/org/")) == assert_ok(client.get("/v1/projects/org"))
+
+
+def test_config_that_is_a_folder_is_422_for_reading_and_replacing(
+    client: TestClient, project: str, engine: Engine
+) -> None:
+    file = engine.settings.projects_dir / "org" / "bot" / "llamafarm.yaml"
+    config = assert_ok(client.get(project))["project"]["config"]
+    file.unlink()
+    file.mkdir()
+    assert_error(client.get(project), 422, "llamafarm.yaml is a folder")
+    assert_error(client.put(project, json={"config": config}), 422, "llamafarm.yaml is a folder")
+    assert file.is_dir()
+
+
+def test_toml_project_is_warned_that_it_becomes_yaml(client: TestClient, project: str, engine: Engine) -> None:
+    folder = engine.settings.projects_dir / "org" / "bot"
+    (folder / "llamafarm.yaml").unlink()
+    (folder / "llamafarm.toml").write_text('version = "v1"\n[runtime]\n', encoding="utf-8")
+    shown = assert_ok(client.get(project))["project"]
+    assert "llamafarm.toml" in shown["warnings"][0]
+    after = assert_ok(client.put(project, json={"config": shown["config"]}))["project"]
+    assert [warning for warning in after["warnings"] if "toml" in warning] == []

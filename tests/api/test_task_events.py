@@ -184,6 +184,19 @@ def test_a_state_that_leaves_ends_the_stream_with_the_reason(world: World) -> No
     assert found[-1] == "[DONE]"
 
 
+def test_an_unexpected_failure_is_told_and_is_not_taken_for_the_end_of_the_task(world: World) -> None:
+    task_id = world.start("a.txt")
+    tasks = Counted(world.dispatcher)
+
+    def leave() -> None:
+        tasks.failure = ValueError("a row that nobody can read")
+
+    (found,) = listen(tasks, task_id, 1, leave)
+    assert json.loads(found[-2])["error"]["code"] == "InternalServerError"
+    assert "a row" not in found[-2]
+    assert found[-1] == "[DONE]"
+
+
 def test_a_listener_that_leaves_stops_the_looking(world: World) -> None:
     task_id = world.start("a.txt")
     tasks = Counted(world.dispatcher)

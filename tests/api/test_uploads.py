@@ -347,3 +347,8 @@ def test_upload_to_what_does_not_exist_is_404(client: TestClient, engine: Engine
     assert_error(client.post(URL.replace("docs", "none"), files=files), 404, "Dataset none not found")
     assert_error(client.post(URL.replace("bot", "none"), files=files), 404, "Project org/none not found")
     assert not engine.projects.paths("org", "none").root.exists()
+
+
+@pytest.mark.usefixtures("project")
+def test_overrides_that_are_a_list_are_refused(client: TestClient) -> None:
+    assert_error(client.post(URL, content=form(part(b"x"), overrides_part([])), headers=HEADERS), 400, "an object")

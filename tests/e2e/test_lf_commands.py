@@ -220,7 +220,7 @@ def test_the_lines_that_are_shown_work_as_they_stand(system: System, tmp_path: P
         timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 files: 1 processed" in done.stdout
+    assert "1 file: 1 processed" in done.stdout
     assert "employee-handbook.pdf, page" in done.stderr
 
 

@@ -3,7 +3,7 @@ import pytest
 from rag.errors import BadRequestError
 from rag.model_download import Progress
 from rag.model_hub import HubFile, quantizations, split_name
-from server.services.disk import human_size
+from server.services.sizes import human_size
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,14 @@ def test_name_that_no_model_can_have_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0B"), (999, "999B"), (1000, "1.0KB"), (90_000_000, "90MB"), (1_500_000_000, "1.5GB"), (10**16, "10000TB")],
+    [
+        (0, "0B"),
+        (1023, "1023B"),
+        (1024, "1.0KB"),
+        (2 * 1024**2, "2.0MB"),
+        (1_500_000_000, "1.4GB"),
+        (10**16, "9094.9TB"),
+    ],
 )
 def test_size_is_told_for_people(size: int, text: str) -> None:
     assert human_size(size) == text

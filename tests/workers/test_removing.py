@@ -1,19 +1,25 @@
 """Removing files, datasets and projects while they are being processed: the last intent wins, nothing is left."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rag.embedders.hash import HashEmbedder
-from rag.errors import UpstreamError
+from rag.errors import NotFoundError, UpstreamError
 from rag.stores import stores
 from rag.stores.base import StoreIdentity
 from rag.stores.ledger_store import LedgerStore
 from rag.stores.memory import MemoryStore
 from rag.stores.options import StoreOptions
+from server.services.events import ProjectRecords
+from server.services.projects import ProjectEraser, ProjectService
+from state.events import EventStore
 from state.files import DatasetFiles
-from state.tables import FileRow
+from state.project_rows import ProjectRows
+from state.sessions import SessionKey, SessionStore
+from state.tables import EventRow, FileRow, TaskFileRow, TaskRow
 from tests.workers.test_crashes import LONG
 from tests.workers.world import PLACE, Crash, World, project_yaml
 from workers.checkpoints import Checkpoints
@@ -306,3 +312,134 @@ def test_a_corrected_embedder_can_be_used_once_everything_was_deleted(world: Wor
     assert world.process()["state"] == "FAILURE"
     world.dispatcher.remove_chunks(*PLACE, world.config, "docs", hash_of(world, "a.txt"))
     assert world.process()["state"] == "SUCCESS"
+
+
+def listed(world: World, *states: Any) -> list[Any]:
+    return list(world.dispatcher.task_list(*PLACE, states=states, limit=10, offset=0)["tasks"])
+
+
+def test_a_task_whose_dataset_was_removed_fails_and_says_why(filled: World) -> None:
+    task_id = filled.start()
+    filled.dispatcher.remove_dataset(*PLACE, filled.config, "docs")
+    DatasetFiles(filled.paths()).remove_all()
+    filled.settle()
+    body = filled.status(task_id)
+    assert (body["state"], body["error"]) == ("FAILURE", "2 of 2 file(s) were removed before they were processed")
+    (summary,) = listed(filled, "FAILURE")
+    assert {key: summary[key] for key in ("task_id", "state", "error")} == {
+        key: body[key] for key in ("task_id", "state", "error")
+    }
+    assert (summary["meta"]["message"], summary["meta"]["progress"]) == ("0 of 2 file(s) done, 2 removed meanwhile", 0)
+    assert listed(filled, "SUCCESS") == []
+
+
+def test_the_list_tells_of_a_cancelled_task_what_its_poll_tells(filled: World) -> None:
+    task_id = filled.start()
+    filled.run_until("embed")
+    filled.step()
+    filled.cancel(task_id)
+    filled.settle()
+    (summary,), meta = listed(filled), filled.status(task_id)["meta"]
+    assert meta["message"] == "cancelled: 0 of 2 file(s) done, 1 reverted"
+    assert {key: meta[key] for key in ("current", "total", "progress", "message")} == {
+        key: summary["meta"][key] for key in ("current", "total", "progress", "message")
+    }
+
+
+@pytest.mark.parametrize("message_count", range(6))
+def test_the_tasks_of_a_removed_project_are_gone(filled: World, message_count: int) -> None:
+    task_id = filled.start()
+    for _ in range(message_count):
+        filled.step()
+    filled.dispatcher.remove_project(*PLACE, filled.config)
+    filled.projects.delete(*PLACE)
+    filled.configure(project_yaml())
+    for ask in (filled.status, filled.cancel, lambda each: filled.dispatcher.task_stamp(*PLACE, each)):
+        with pytest.raises(NotFoundError, match=task_id):
+            ask(task_id)
+    assert listed(filled) == []
+    assert filled.dispatcher.failed_files(*PLACE, "docs") == set()
+    filled.settle()
+    assert filled.errors == []
+    assert (filled.rows(TaskRow), filled.rows(TaskFileRow), filled.stored()) == ([], [], {})
+
+
+def test_a_worker_that_was_writing_when_its_project_was_removed_leaves_nothing(filled: World) -> None:
+    filled.start()
+    filled.run_until("embed")
+    store: Any = filled.store()
+    original = store.upsert
+
+    def removing(*args: Any, **kwargs: Any) -> Any:
+        filled.patches.setattr(store, "upsert", original)
+        filled.dispatcher.remove_project(*PLACE, filled.config)
+        return original(*args, **kwargs)
+
+    filled.patches.setattr(store, "upsert", removing)
+    filled.settle()
+    assert (filled.rows(TaskRow), filled.rows(TaskFileRow), filled.stored()) == ([], [], {})
+
+
+def service(world: World) -> ProjectService:
+    """As `server.parts` puts it together."""
+    records = ProjectRecords(SessionStore(world.database), EventStore(world.database))
+    eraser = ProjectEraser(world.dispatcher, records, ProjectRows(world.database))
+    world.projects.erase_leftovers = eraser.erase
+    return ProjectService(world.projects, eraser)
+
+
+def test_a_project_does_not_inherit_from_one_whose_folder_was_removed_by_hand(filled: World) -> None:
+    task_id = filled.process()["task_id"]
+    key = SessionKey(*PLACE, "s1")
+    SessionStore(filled.database).append(key, [{"role": "user", "content": "windmills?"}])
+    assert filled.stored()
+    shutil.rmtree(filled.settings.projects_dir.joinpath(*PLACE))
+    service(filled).create(*PLACE, None)
+    filled.settle()
+    assert (filled.rows(TaskRow), filled.rows(FileRow), filled.rows(EventRow), filled.stored()) == ([], [], [], {})
+    assert SessionStore(filled.database).history(key) == []
+    with pytest.raises(NotFoundError, match=task_id):
+        filled.status(task_id)
+
+
+def test_a_project_that_only_the_state_knows_can_be_deleted_once(filled: World) -> None:
+    filled.process()
+    shutil.rmtree(filled.settings.projects_dir.joinpath(*PLACE))
+    deleted = service(filled).delete(*PLACE)
+    assert (deleted.namespace, deleted.name, deleted.config) == (*PLACE, {})
+    assert (filled.rows(TaskRow), filled.rows(FileRow), filled.rows(EventRow), filled.stored()) == ([], [], [], {})
+    with pytest.raises(NotFoundError, match="Project acme/handbook not found"):
+        service(filled).delete(*PLACE)
+
+
+def test_what_lies_in_a_folder_without_configuration_is_kept_by_creating_its_project(filled: World) -> None:
+    filled.process()
+    filled.settings.projects_dir.joinpath(*PLACE, "llamafarm.yaml").unlink()
+    before = filled.stored()
+    service(filled).create(*PLACE, None)
+    assert filled.stored() == before
+    assert len(filled.rows(FileRow)) == 2
+
+
+def test_each_file_of_a_task_answers_under_its_own_id(filled: World) -> None:
+    filled.upload("empty.pdf", b"%PDF-1.4 damaged")
+    task_id = filled.start()
+    first = filled.status(task_id)["meta"]["files"][0]
+    waiting = filled.status(first["task_id"])
+    assert (waiting["task_id"], waiting["state"], waiting["result"]) == (f"{task_id}-0", "PENDING", None)
+    filled.settle()
+    body = filled.status(task_id)
+    for each, pair in zip(body["meta"]["files"], body["result"]["details"], strict=True):
+        part = filled.status(each["task_id"])
+        assert part["result"] == pair
+        assert (part["state"], part["error"]) == ("SUCCESS" if pair[0] else "FAILURE", each["error"])
+        assert (part["meta"]["filename"], part["meta"]["progress"]) == (each["filename"], 100)
+        assert filled.dispatcher.task_stamp(*PLACE, each["task_id"])
+    assert {pair[0] for pair in body["result"]["details"]} == {True, False}
+    for unknown in (f"{task_id}-3", f"{task_id}-{'9' * 9}", f"{task_id}-x", f"{task_id}-{'9' * 40}"):
+        with pytest.raises(NotFoundError):
+            filled.status(unknown)
+        with pytest.raises(NotFoundError):
+            filled.dispatcher.task_stamp(*PLACE, unknown)
+    with pytest.raises(NotFoundError):
+        filled.dispatcher.task_status("acme", "other", f"{task_id}-0")

@@ -54,5 +54,13 @@ class Terminal:
             while piece := os.read(self._master, 65536):
                 self.output += piece.decode(errors="replace")
 
+    def interrupt(self) -> int:
+        """Ctrl-C at a prompt: one that comes after it is shown and before readline waits is noticed with the next."""
+        for _ in range(5):
+            self.type("\x03")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(3)
+        return self.wait()
+
     def wait(self) -> int:
         return self._process.wait(15)

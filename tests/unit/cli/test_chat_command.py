@@ -185,6 +185,19 @@ def test_slash_commands_choose_and_list(conversation: Lf) -> None:
     assert last(lf)["messages"][0]["content"] == "hello"
 
 
+def test_names_that_the_project_lacks_are_not_chosen(conversation: Lf) -> None:
+    lf = conversation
+    lf.api.on("GET", f"{P}/models", {"models": [{"name": "a", "default": True}, {"name": "b"}]})
+    databases = [{"name": "d", "is_default": True, "retrieval_strategies": [{"name": "basic"}]}]
+    lf.api.on("GET", f"{P}/rag/databases", {"databases": databases})
+    done = talk(lf, "/model nope", "/database nope", "/strategy nope", "hello", code=1)
+    assert "no model 'nope': there are a, b\n" in done.stderr
+    assert "no database 'nope': there are d\n" in done.stderr
+    assert "no retrieval strategy 'nope': there are basic\n" in done.stderr
+    assert "lf: 3 lines not answered\n" in done.stderr
+    assert not {"model", "database", "rag_retrieval_strategy"} & set(last(lf))
+
+
 def test_the_assistant_is_told_which_project_is_meant(conversation: Lf) -> None:
     lf = conversation
     path = "/v1/projects/llamafarm/project_seed/chat/completions"
@@ -237,7 +250,6 @@ def test_on_a_terminal_an_interrupt_stops_the_answer_and_then_the_chat(conversat
         terminal.type("second\n")
         terminal.expect("in time")
         terminal.expect("bakery> ")
-        terminal.type("\x03")
-        assert terminal.wait() == 130
+        assert terminal.interrupt() == 130
     assert "Traceback" not in terminal.output
     assert (tmp_path / "state" / "paddock" / "history").read_text() == "first\nsecond\n"

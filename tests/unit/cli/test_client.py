@@ -112,6 +112,27 @@ def test_what_is_no_address_is_a_wrong_option(lf: Lf, url: str) -> None:
     assert "is no address" in lf("projects", "list", "--server-url", url, code=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("http://u:secretpw@127.0.0.1:9", 3), ("u:secretpw@127.0.0.1:9", 3), ("http://u:secretpw/@no:no", 2)],
+)
+def test_a_password_in_the_address_is_not_shown(lf: Lf, url: str, code: int) -> None:
+    for arguments in (["projects", "list"], ["version"]):
+        done = lf(*arguments, "--server-url", url, code=0 if arguments == ["version"] and code == 3 else code)
+        assert "secretpw" not in done.stdout + done.stderr
+    assert "secretpw" not in json.dumps(lf.error("projects", "list", "--server-url", url, code=code))
+
+
+def test_a_password_in_the_address_is_sent_and_not_shown(lf: Lf) -> None:
+    lf.api.on("GET", "/v1/projects/acme", PROJECTS, b"<html>")
+    url = lf.api.url.replace("//", "//u:secretpw@")
+    lf("projects", "list", "--server-url", url)
+    assert lf.api.seen[0].headers["authorization"].startswith("Basic ")
+    failed = lf("projects", "list", "--server-url", url, code=1).stderr
+    assert f"{lf.api.url}/v1/projects/acme answered" in failed
+    assert "secretpw" not in lf("chat", "acme/bakery", "x", "--dry-run", "--server-url", url).stdout
+
+
 def test_a_slow_server_ends_with_the_option_that_helps(lf: Lf) -> None:
     lf.api.on("GET", "/v1/projects/acme", lambda _: time.sleep(0.5))
     assert "--timeout" in lf("projects", "list", "--timeout", "0.1", code=1).stderr

@@ -2,13 +2,15 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from cli.client.files import find_files
-from cli.errors import UsageError
+from cli.client.upload import Uploader
 from tests.unit.cli.client_run import Lf, P
 from tests.unit.cli.fake_api import Events, Reply, Seen
 from tests.unit.cli.terminal import LF, Terminal
@@ -59,14 +61,37 @@ def tree(tmp_path: Path) -> Path:
     ids=["folder", "recursive", "each once", "pattern", "hidden", "a name with brackets"],
 )
 def test_files_are_found(tree: Path, given: list[str], options: dict[str, bool], names: list[str]) -> None:
-    assert [path.name for path in find_files([each.format(root=tree) for each in given], **options)] == names
+    found = find_files([each.format(root=tree) for each in given], **options)
+    assert [path.name for path in found.paths] == names
+    assert found.lost == {}
 
 
-def test_what_matches_nothing_is_named_before_anything_is_sent(tree: Path, lf: Lf) -> None:
-    with pytest.raises(UsageError, match=r"absent\.md, .*\*\.pdf"):
-        find_files([str(tree / "a.md"), str(tree / "absent.md"), str(tree / "*.pdf")])
-    lf("datasets", "upload", "notes", "absent.md", code=2)
+def test_where_nothing_matches_nothing_is_sent(lf: Lf) -> None:
+    done = lf("datasets", "upload", "notes", "absent.md", "*.pdf", code=2)
+    assert "absent.md: no such file, folder or match; *.pdf: no such" in done.stderr
     assert lf.api.seen == []
+
+
+@pytest.mark.parametrize("options", [[], ["--bulk"]])
+def test_what_is_missing_or_cannot_be_read_spoils_no_other_file(
+    lf: Lf, tree: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    open_file = Path.open
+
+    def refuse_one(path: Path, *arguments: Any, **more: Any) -> Any:
+        if path.name == "b.txt":
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_file(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", refuse_one)
+    lf.api.on("POST", f"{D}/data", uploaded)
+    lf.api.on("POST", f"{D}/data/bulk", {"uploaded": 2, "skipped": 0, "failed": 0})
+    found = lf.json("datasets", "upload", "notes", "absent.md", str(tree), *options, code=4)
+    assert (found["total"], found["uploaded"], found["failed"]) == (4, 2, 2)
+    assert {each["path"]: each["error"] for each in found["files"] if each["status"] == "failed"} == {
+        "absent.md": "no such file, folder or match",
+        str(tree / "b.txt"): "Permission denied",
+    }
 
 
 def test_datasets_are_listed_with_their_files(lf: Lf) -> None:
@@ -126,7 +151,7 @@ def test_uploads_count_duplicates_and_tell_failures_at_the_end(lf: Lf) -> None:
     assert b"a.md" * 1000 in next(each.body for each in lf.api.seen if b'"a.md"' in each.body)
     done = lf("datasets", "upload", "notes", "*.md", code=4)
     assert done.stdout == "4 files: 2 uploaded, 1 skipped (already there), 1 failed\n  bad.md: unreadable\n"
-    assert "1 files were not uploaded" in done.stderr
+    assert "lf: 1 file not uploaded, 0 not processed" in done.stderr
 
 
 def test_a_file_that_cannot_be_read_spoils_no_other(lf: Lf) -> None:
@@ -170,6 +195,35 @@ def test_bulk_counts_what_the_server_does_not_name(lf: Lf) -> None:
     assert (found["uploaded"], found["skipped"], found["failed"]) == (1, 1, 1)
 
 
+def test_bulk_counts_files_that_the_server_lists(lf: Lf) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        (lf.folder / name).write_text(name)
+    lf.api.on("POST", f"{D}/data/bulk", {"uploaded": ["a.md"], "skipped": [{"name": "b.md"}], "failed": ["c.md"]})
+    found = lf.json("datasets", "upload", "notes", "*.md", "--bulk", code=4)
+    assert (found["uploaded"], found["skipped"], found["failed"]) == (1, 1, 1)
+    assert [each["path"] for each in found["files"] if each["status"] == "failed"] == ["c.md"]
+
+
+@pytest.mark.parametrize("error", [ValueError("an answer that nobody foresaw"), SystemExit(3)], ids=repr)
+def test_whatever_ends_a_sending_thread_reaches_the_caller(tmp_path: Path, error: BaseException) -> None:
+    (tmp_path / "a.md").write_text("a")
+    api: Any = Mock(stream_timeout_s=1.0)
+    api.send.side_effect = error
+    uploader = Uploader(api, "/datasets/notes", params={}, form={})
+    raised: list[BaseException] = []
+
+    def upload() -> None:
+        try:
+            list(uploader.upload_bulk([tmp_path / "a.md"], concurrency=2, on_progress=lambda _: None))
+        except BaseException as found:  # noqa: BLE001  # what is tested
+            raised.append(found)
+
+    thread = threading.Thread(target=upload, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert raised == [error]
+
+
 def test_upload_with_process_follows_one_task_over_all_files(lf: Lf) -> None:
     for name in ("a.md", "b.md"):
         (lf.folder / name).write_text(name)
@@ -201,7 +255,7 @@ def test_process_follows_what_is_pushed(lf: Lf) -> None:
     lf.api.on("POST", f"{D}/actions", {"task_id": "t1"})
     lf.api.on("GET", f"{P}/tasks/t1", task("PENDING"))
     lf.api.on("GET", f"{P}/tasks/t1/events", Reply(Events([task("STARTED"), task("SUCCESS", GOOD)])))
-    assert lf("datasets", "process", "notes").stdout == "1 files: 1 processed, 0 skipped, 0 failed\n"
+    assert lf("datasets", "process", "notes").stdout == "1 file: 1 processed, 0 skipped, 0 failed\n"
     assert len(lf.api.requests("GET", f"{P}/tasks/t1")) == 1
 
 
@@ -284,6 +338,13 @@ def test_tasks_are_listed_shown_and_cancelled(lf: Lf) -> None:
     assert "Not Found" in lf("tasks", "watch", "t2", code=1).stderr
 
 
+def test_one_file_of_a_task_is_shown_by_its_own_id(lf: Lf) -> None:
+    bad = [False, {"filename": "b.md", "status": "failed", "error": "no text"}]
+    lf.api.on("GET", f"{P}/tasks/t1-1", {**task("FAILURE"), "error": "no text", "result": bad})
+    shown = lf("tasks", "show", "t1-1").stdout
+    assert shown == "1 file: 0 processed, 0 skipped, 1 failed\n  b.md: no text\n"
+
+
 def test_files_and_datasets_are_removed(lf: Lf) -> None:
     lf.api.on("DELETE", D, {"dataset": {}})
     lf.api.on("DELETE", f"{D}/data/abc", {"file_hash": "abc", "deleted_chunks": 3})
@@ -309,7 +370,7 @@ def test_a_terminal_is_shown_the_progress_and_asked(lf: Lf, tmp_path: Path) -> N
     with Terminal([*command, "upload", "notes", "a.md", "--process"], lf.folder, tmp_path) as terminal:
         terminal.read_on()
         assert terminal.wait() == 0
-    for shown in ("uploading 0 of 1 files", "0.0/1.0 MB", "1/2", "1 files: 1 processed, 0 skipped, 0 failed\r\n"):
+    for shown in ("uploading 0 of 1 file ", "0.0/1.0 MB", "1/2", "1 file: 1 processed, 0 skipped, 0 failed\r\n"):
         assert shown in terminal.output
     with Terminal([*command, "delete", "notes"], lf.folder, tmp_path) as terminal:
         terminal.expect("Delete dataset 'notes' of acme/bakery")

@@ -50,11 +50,14 @@ def test_init_takes_names_from_options_and_can_fetch(empty: Lf, tmp_path: Path) 
     assert lf.error("init", "there", "--fetch", "--template", "rag", code=2)["exit_code"] == 2
 
 
-def test_init_leaves_no_file_when_the_server_refuses(empty: Lf, tmp_path: Path) -> None:
+def test_init_leaves_nothing_behind_when_the_server_refuses(empty: Lf, tmp_path: Path) -> None:
     lf = empty
+    (tmp_path / "mine").mkdir()
+    before = sorted(tmp_path.rglob("*"))
     lf.api.on("POST", "/v1/projects/default", Reply({"detail": "Project default/shop already exists"}, 409))
-    assert "already exists" in lf("init", "shop", code=1).stderr
-    assert list((tmp_path / "shop").iterdir()) == []
+    for path in ("shop", "deep/er/shop", "mine", "mine/shop"):
+        assert "already exists" in lf("init", path, code=1).stderr
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_init_into_a_file_is_told(empty: Lf, tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ def test_pull_keeps_comments_and_push_sends(lf: Lf) -> None:
     path = lf.folder / "llamafarm.yaml"
     path.write_text("# mine\nversion: v1\nname: bakery # the name\nnamespace: acme\n")
     lf.api.on("GET", P, {"project": {"config": {**CONFIG, "name": "bakery", "namespace": "acme"}}})
-    lf("config", "pull")
+    lf("config", "pull", "--yes")
     text = path.read_text()
     assert "# mine" in text
     assert "# the name" in text
@@ -137,3 +140,91 @@ def test_projects_are_listed_made_checked_and_deleted(lf: Lf) -> None:
     done = lf("projects", "validate")
     assert (done.stdout, done.stderr) == ("acme/bakery is valid\n", "careful\n")
     assert "acme/bakery: runtime is missing" in lf("projects", "validate", "acme/bakery", code=1).stderr
+
+
+OWN = {**CONFIG, "name": "bakery", "namespace": "acme"}
+THEIRS = {
+    **OWN,
+    "datasets": [{"name": "added"}, {"name": "later"}],
+    "rag": {"databases": [{"name": "store"}]},
+}
+
+
+def stored(config: dict[str, Any], etag: str | None) -> Reply:
+    return Reply({"project": {"config": config}}, headers={"ETag": etag} if etag else {})
+
+
+def sent_tags(lf: Lf) -> list[str | None]:
+    return [each.headers.get("if-match") for each in lf.api.requests("PUT", P)]
+
+
+def test_push_replaces_only_the_version_that_the_file_came_from(lf: Lf) -> None:
+    lf.api.on("GET", P, stored(OWN, '"e1"'))
+    lf("config", "pull", "--yes")
+    lf.api.on("PUT", P, stored(OWN, '"e2"'))
+    lf("config", "push")
+    lf("config", "push")
+    assert sent_tags(lf) == ['"e1"', '"e2"']
+    lf.api.on("PUT", P, Reply({"detail": "changed by someone else"}, 412))
+    lf.api.on("GET", P, stored(THEIRS, '"e3"'))
+    failed = lf("config", "push", code=1).stderr
+    for told in ("acme/bakery was changed", "datasets added, later; databases store", "config pull", "push --force"):
+        assert told in failed
+    lf.api.on("PUT", P, stored(OWN, '"e4"'))
+    lf("config", "push", "--force")
+    lf("config", "push")
+    assert sent_tags(lf)[-2:] == [None, '"e4"']
+
+
+def test_init_remembers_the_version_that_it_wrote(empty: Lf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lf = empty
+    lf.api.on("GET", P, stored(OWN, '"e1"'))
+    lf("init", "here", "--namespace", "acme", "--project", "bakery", "--fetch")
+    monkeypatch.chdir(tmp_path / "here")
+    lf.api.on("PUT", P, stored(OWN, '"e2"'))
+    lf("config", "push")
+    assert sent_tags(lf) == ['"e1"']
+
+
+def test_push_of_a_file_of_unknown_origin_asks_only_where_something_would_vanish(lf: Lf) -> None:
+    lf.api.on("PUT", P, stored(OWN, None))
+    lf.api.on("GET", P, stored(THEIRS, '"e1"'))
+    refused = lf("config", "push", code=2).stderr
+    assert "datasets added, later; databases store; models quotes" in refused
+    assert "--yes" in refused
+    assert lf.api.requests("PUT", P) == []
+    lf("config", "push", "--yes")
+    lf.api.on("GET", P, stored({"name": "bakery", "namespace": "acme"}, '"e5"'))
+    lf("config", "push")
+    lf("config", "push")  # a server without ETags: asked anew each time
+    assert sent_tags(lf) == [None, '"e5"', '"e5"']
+
+
+def test_push_into_a_project_made_just_now_asks_nothing(lf: Lf) -> None:
+    lf.api.on("GET", P, Reply({"detail": "Project acme/bakery not found"}, 404))
+    lf.api.on("POST", "/v1/projects/acme", stored(THEIRS, '"made"'))
+    lf.api.on("PUT", P, stored(OWN, '"e1"'))
+    lf("config", "push", "--create")
+    assert sent_tags(lf) == ['"made"']
+
+
+def test_pull_asks_before_edits_are_lost_and_keeps_what_it_replaces(lf: Lf) -> None:
+    path = lf.folder / "llamafarm.yaml"
+    path.chmod(0o600)
+    first = path.read_text()
+    lf.api.on("GET", P, stored(OWN, '"e1"'))
+    assert "--yes" in lf("config", "pull", code=2).stderr
+    assert path.read_text() == first
+    lf("config", "pull", "--yes")
+    (backup,) = lf.folder.glob("llamafarm.yaml.*.bak")
+    assert (backup.read_text(), backup.stat().st_mode & 0o777) == (first, 0o600)
+    lf("config", "pull")
+    lf.api.on("GET", P, stored(THEIRS, '"e2"'))
+    lf("config", "pull")
+    path.write_text(path.read_text().replace("later", "mine"))
+    edited = path.read_text()
+    assert "--yes" in lf("config", "pull", code=2).stderr
+    found = lf.json("config", "pull", "--yes")
+    assert Path(found["backup"]).read_text() == edited
+    assert "later" in path.read_text()
+    assert len(list(lf.folder.glob("*.bak"))) == 3

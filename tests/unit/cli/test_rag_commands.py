@@ -79,7 +79,7 @@ def test_query_shows_place_score_and_text(lf: Lf) -> None:
     lf.api.on("POST", f"{P}/rag/query", ANSWER)
     done = lf("rag", "query", "leave")
     assert done.stdout == "[1] handbook.pdf, pages 3–4  (0.876)\n    Ninety days\n    of leave.\n"
-    assert "1 results in 12 ms from main_database by hybrid_search\nrerank skipped\n" in done.stderr
+    assert "1 result in 12 ms from main_database by hybrid_search\nrerank skipped\n" in done.stderr
     assert '"page_start": 3' in lf("rag", "query", "leave", "--include-metadata", "--no-score").stdout
     assert lf.json("rag", "query", "leave") == ANSWER
 

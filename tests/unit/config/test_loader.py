@@ -493,3 +493,52 @@ def test_a_deleted_project_can_be_created_again(store: ProjectStore) -> None:
         store.create("org", "bot")
         store.delete("org", "bot")
     assert store.list("org") == []
+
+
+# --- what stands in the way of a file
+
+
+def test_a_folder_under_the_files_name_is_refused_and_left_alone(
+    store: ProjectStore, settings: Settings, config: dict[str, Any]
+) -> None:
+    folder = settings.projects_dir / "org" / "bot" / "llamafarm.yaml"
+    folder.mkdir(parents=True)
+    for act in (
+        lambda: store.get("org", "bot"),
+        lambda: store.replace("org", "bot", config),
+        lambda: store.create("org", "bot"),
+    ):
+        with pytest.raises(ConfigError, match=r"llamafarm\.yaml is a folder"):
+            act()
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["outside", "nowhere"])
+def test_a_link_out_of_the_project_is_neither_followed_nor_replaced(
+    store: ProjectStore, settings: Settings, config: dict[str, Any], tmp_path: Path, is_there: bool
+) -> None:
+    root, outside = settings.projects_dir / "org" / "bot", tmp_path / "elsewhere.yaml"
+    root.mkdir(parents=True)
+    if is_there:
+        outside.write_text(GOOD)
+    (root / "llamafarm.yaml").symlink_to(outside)
+    for act in (
+        lambda: store.get("org", "bot"),
+        lambda: store.replace("org", "bot", config),
+        lambda: store.create("org", "bot"),
+    ):
+        with pytest.raises(ConfigError, match="not followed"):
+            act()
+    assert (root / "llamafarm.yaml").is_symlink()
+    assert not is_there or outside.read_text() == GOOD
+
+
+def test_a_link_within_the_project_is_written_through(store: ProjectStore, file: Path, config: dict[str, Any]) -> None:
+    real = file.parent / "conf" / "mine.yaml"
+    real.parent.mkdir()
+    file.rename(real)
+    file.symlink_to("conf/mine.yaml")
+    store.replace("org", "bot", {**config, "project_brief": {"goal": "other"}})
+    assert file.is_symlink()
+    assert "other" in real.read_text()
+    assert store.get("org", "bot").raw["project_brief"] == {"goal": "other"}

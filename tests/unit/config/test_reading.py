@@ -29,6 +29,14 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "infinity": ("a: .inf", "no number that can be used"),
     "not a number": ("a: .nan", "no number that can be used"),
     "list as key": ("? [a]\n: 1", "key|hashable"),
+    "list of lists as key": ("? - [a]\n: 1", "a key that is no text is not accepted"),
+    "list of mappings as key": ("? - a: 1", "a key that is no text is not accepted"),
+    "value unlike its tag": ("a: 1\nb: !!bool hunter2", r"line 2, column 4: the value does not fit its tag .*bool"),
+    "nothing behind a tag": ("a: !!int ''", r"line 1, column 4: the value does not fit its tag .*int"),
+    "ordered map with a key twice": ("a: !!omap [b: 1, b: 2]", "not readable as YAML 1.2"),
+    "version of YAML to come": ("%YAML 1.3\n---\na: 1", r"not readable as YAML 1.2: .*\(1, 3\)"),
+    "impossible date": ("a: 2024-13-45", r"line 1, column 4: month must be in 1\.\.12"),
+    "no digits": ("a: 0x_", r"line 1, column 4: invalid literal"),
     "huge number": ("a: " + "9" * 10_000, "digits"),
     "a tab": ("a:\n\t- b", r"line 2, column 1"),
     "unclosed": ("a: [1, 2", r"line 1"),
@@ -59,6 +67,11 @@ def test_a_file_that_is_too_large_is_refused_unread() -> None:
 def test_what_is_not_utf_8_is_refused_with_the_place() -> None:
     with pytest.raises(ConfigError, match="byte 3 is not UTF-8"):
         parse_config(b"a: \xff", "llamafarm.yaml")
+
+
+def test_an_anchor_may_take_the_name_of_an_earlier_one() -> None:
+    text = "a: &x 1\nb: &x 2\nc: *x\n"
+    assert parse_config(text.encode(), "llamafarm.yaml") == {"a": 1, "b": 2, "c": 2}
 
 
 def test_harmless_aliases_and_merge_keys_are_read() -> None:

@@ -70,3 +70,31 @@ def test_keys_of_models_without_effect_are_named() -> None:
     )
     for key in ("runtime.models[0].instructor_mode", "encoder_config", "keep_loaded"):
         assert key in text
+
+
+def test_values_that_a_component_will_refuse_are_named_with_what_is_accepted() -> None:
+    text = warned(
+        rag={
+            "databases": [
+                {
+                    "name": "a",
+                    "type": "ChromaStore",
+                    "config": {"distance_metric": "bogus", "collection_name": "${NAME}"},
+                    "embedding_strategies": [
+                        {"name": "e", "type": "OpenAIEmbedder", "config": {"model": "m", "api_key": ["sk-1"]}}
+                    ],
+                    "retrieval_strategies": [
+                        {"name": "r", "type": "BasicSimilarityStrategy", "config": {"top_k": "many"}},
+                        {"name": "s", "type": "BasicSimilarityStrategy", "config": {"top_k": "${TOP_K}"}},
+                    ],
+                }
+            ]
+        }
+    )
+    path = "rag.databases[0]"
+    assert f"{path}.config.distance_metric = 'bogus'; accepted: 'cosine', 'l2', 'ip', 'euclidean' or 'dot'" in text
+    assert f"{path}.retrieval_strategies[0].config.top_k = 'many'; accepted: a whole number" in text
+    assert f"{path}.embedding_strategies[0].config.api_key" in text
+    assert "sk-1" not in text
+    assert "retrieval_strategies[1]" not in text
+    assert "collection_name" not in text

@@ -2,10 +2,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 import rag.errors
-from rag.errors import ConflictError, NotFoundError, RagError
-from server.errors import STATUS, error_response, status_of, validation_response
+from rag.errors import ConflictError, NotFoundError, RagError, UpstreamError
+from server.errors import STATUS, error_response, install_error_handlers, status_of, validation_response
 
 
 def subclasses(kind: type[RagError]) -> Iterator[type[RagError]]:
@@ -55,6 +57,20 @@ def test_code_of_an_instance_wins() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_what_may_be_tried_again_says_when(status: int) -> None:
     assert int(error_response(status, "X", "x").headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(("said", "told"), [(7, "7"), (None, "5")])
+def test_what_an_upstream_said_about_waiting_is_passed_on(said: int | None, told: str) -> None:
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.get("/")
+    def fail() -> None:
+        error = UpstreamError("busy")
+        error.retry_after = said
+        raise error
+
+    assert TestClient(app).get("/").headers["retry-after"] == told
 
 
 def test_long_message_is_cut() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DataError, OperationalError
 
+from rag.errors import UpstreamError
 from state.database import StateDatabase
 from state.events import EventFilter, EventStore, NewEvent
 from state.tables import Base
@@ -100,6 +102,29 @@ def test_sweeping_deletes_more_than_one_transaction_does(events: EventStore, mon
     events.add([new(NOON - 99 * DAY_S - number) for number in range(10)])
     assert events.sweep(kept_s=DAY_S, max_per_project=100) == 10
     assert ids(events) == (0, [])
+
+
+def test_a_value_that_the_database_refuses_is_told_from_a_database_that_is_away(
+    events: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter(
+        [DataError("INSERT", {}, ValueError("out of range")), OperationalError("INSERT", {}, OSError("gone"))]
+    )
+
+    def refuse(*_: Any) -> None:
+        raise next(errors)
+
+    monkeypatch.setattr("state.events.add_event", refuse)
+    with pytest.raises(ValueError, match="out of range"):
+        events.add([new()])
+    with pytest.raises(UpstreamError, match="does not answer"):
+        events.add([new()])
+
+
+def test_texts_are_stored_without_the_characters_that_databases_refuse(events: EventStore) -> None:
+    events.add([new(error="a\0b", model="m\0", request_id="r\ud800")])
+    (found,) = events.page("org", "bot", ALL, limit=9, offset=0)[1]
+    assert (found.error, found.model, found.request_id) == ("a\ufffdb", "m\ufffd", "r?")
 
 
 def test_a_deleted_project_has_no_log(events: EventStore) -> None:

@@ -38,7 +38,7 @@ def test_a_damaged_file_is_an_error_that_names_it(path: Path) -> None:
     ledger.write([record(number) for number in range(100)])
     ledger.close()
     path.write_bytes(b"not a database" * 1000)
-    with pytest.raises(UpstreamError, match=r"x\.sqlite3.*process the files again"):
+    with pytest.raises(UpstreamError, match=r"chunk ledger 'x\.sqlite3.*process the files again"):
         ChunkLedger(path, IDENTITY).stats()
 
 

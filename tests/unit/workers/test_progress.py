@@ -62,3 +62,20 @@ def test_a_dataset_without_files_is_a_success_at_once() -> None:
 def test_pages_without_text_are_named_in_the_details() -> None:
     body = task_body(task(), [file(0, "processed", details={"pages_without_text": [6, 7]})])
     assert body["result"]["details"][0][1]["pages_without_text"] == [6, 7]
+
+
+def test_files_that_were_removed_while_they_waited_make_the_task_fail() -> None:
+    removed = [file(number, "cancelled", reason="removed", error="the file was removed") for number in range(2)]
+    body = task_body(task(finished_at=1.0), [*removed, file(2, "processed"), file(3, "failed", error="it broke")])
+    assert body["state"] == "FAILURE"
+    assert body["error"] == "1 of 4 tasks failed; 2 of 4 file(s) were removed before they were processed"
+    assert body["cancelled"] is False
+    assert body["meta"]["message"] == "2 of 4 file(s) done, 2 removed meanwhile"
+    assert (body["meta"]["current"], body["meta"]["progress"]) == (2, 50)
+
+
+def test_a_cancelled_task_tells_what_was_done_and_what_was_taken_back() -> None:
+    files = [file(0, "skipped"), file(1, "cancelled", reason="reverted"), file(2, "cancelled", reason="cancelled")]
+    meta = task_body(task(cancelled_at=1.0), files)["meta"]
+    assert meta["message"] == "cancelled: 1 of 3 file(s) done, 1 reverted"
+    assert (meta["current"], meta["progress"]) == (1, 33)
