@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -107,7 +108,7 @@ class Connections:
         self._all.add(connection)
         try:
             if name != ":memory:":
-                connection.execute("PRAGMA journal_mode = WAL")
+                use_write_ahead_log(connection)
                 # A chunk that a caller was told is stored must survive a power cut: the file's state relies on it.
                 connection.execute("PRAGMA synchronous = FULL")
             self._prepare(connection, name)
@@ -145,6 +146,24 @@ class Connections:
             raise UpstreamError(
                 f"the chunk ledger '{name}' failed: {error}. If it is damaged, delete it and process the files again"
             ) from error
+
+
+def use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Readers and a writer then keep out of each other's way.
+
+    SQLite itself waits for nobody who makes the same switch at this moment, as processes that start together do.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager
