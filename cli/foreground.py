@@ -6,7 +6,6 @@ import threading
 from rich.console import Console
 
 from cli.environment import prepare_data_dir
-from cli.example import read_example
 from cli.leftovers import kill_leftovers
 from cli.logs import rotate
 from cli.parts import Plan, make_plan
@@ -20,6 +19,8 @@ from config.settings import Settings
 def run_supervisor(settings: Settings, example: str | None, *, is_background: bool) -> None:
     """Hold the data directory, run all parts until told to stop."""
     if example is not None:
+        from cli.example import read_example  # holds 20 MB that the supervisor of every day need not
+
         read_example(settings, example)  # a name that does not exist is told before anything is started
     prepare_data_dir(settings.data_dir)
     os.umask(0o077)  # logs and state hold what documents hold

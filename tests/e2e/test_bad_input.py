@@ -2,6 +2,7 @@
 and nothing else is touched.
 """
 
+import http.client
 import json
 import socket
 import time
@@ -158,9 +159,11 @@ def test_a_declared_length_above_the_limit_is_refused_before_a_byte_is_sent(
     )
     with socket.create_connection(("127.0.0.1", httpx.URL(system.url).port or 0), timeout=5) as connection:
         connection.sendall(head.encode())
-        answer = connection.recv(65536).decode()
-    assert answer.startswith("HTTP/1.1 413 "), answer
-    assert "LF_MAX_UPLOAD_BYTES" in answer
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        body = answer.read().decode()
+    assert answer.status == 413, body
+    assert "LF_MAX_UPLOAD_BYTES" in body
 
 
 NAMES = {
