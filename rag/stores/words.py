@@ -78,7 +78,8 @@ class WordIndex:
             found = self._found(connections, looked_for, limit, among)
         except ValueError:  # its files are damaged
             self.remake(connections)
-            found = self._found(connections, looked_for, limit, among)
+            with _translated():
+                found = self._found(connections, looked_for, limit, among)
         return [(n, squash(bm25)) for n, bm25 in found]
 
     def follow(self, connections: Connections, *, min_pending: int = 1) -> None:
@@ -226,4 +227,4 @@ def _translated() -> Iterator[None]:
     except (ValueError, OSError) as error:  # Tantivy raises ValueError for everything
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error):
             raise StorageFullError("the disk is full: the word index of the database could not be written") from error
-        raise UpstreamError(f"the word index of the database could not be written: {error}") from error
+        raise UpstreamError(f"the word index of the database failed: {error}") from error

@@ -23,6 +23,7 @@ from server.schemas.datasets import (
     UploadStatus,
 )
 from server.services.dataset_views import bulk_answer, dataset_view
+from server.services.dispatching import IngestStarter
 from server.services.uploads import (
     MAX_BULK_FILES,
     CheckOverrides,
@@ -74,21 +75,8 @@ class Selection:
 EVERYTHING = Selection()
 
 
-class DatasetDispatcher(Protocol):
+class DatasetDispatcher(IngestStarter, Protocol):
     """The part of `workers.dispatch.Dispatcher` that datasets need."""
-
-    def start_ingest(
-        self,
-        *,
-        namespace: str,
-        project: str,
-        dataset: str,
-        config: ProjectConfig,
-        files: Sequence[StoredFile],
-        request_id: str | None,
-        overrides: ParserOverrides | None = None,
-        force: bool = False,
-    ) -> str: ...
 
     def failed_files(self, namespace: str, project: str, dataset: str) -> set[str]: ...
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from config.loader import ProjectStore
 from config.project import ProjectConfig
 from rag.errors import LimitExceededError
+from server.services.dispatching import IngestStarter
 from state.file_names import StoredFile
 from state.files import DatasetFiles
 from state.generations import GenerationStore
@@ -18,19 +19,8 @@ Place = tuple[str, str, str]
 """Namespace, project, dataset."""
 
 
-class ImportDispatcher(Protocol):
+class ImportDispatcher(IngestStarter, Protocol):
     """The part of `workers.dispatch.Dispatcher` that imports need."""
-
-    def start_ingest(
-        self,
-        *,
-        namespace: str,
-        project: str,
-        dataset: str,
-        config: ProjectConfig,
-        files: Sequence[StoredFile],
-        request_id: str | None,
-    ) -> str: ...
 
     def check_broker(self) -> None: ...
 

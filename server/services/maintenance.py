@@ -9,7 +9,6 @@ import anyio
 from anyio import to_thread
 
 from config.loader import ProjectStore
-from config.overrides import ParserOverrides
 from config.project import ProjectConfig
 from rag.errors import BadRequestError, RagError
 from rag.filters import parse_filter
@@ -22,9 +21,9 @@ from server.schemas.maintenance import (
     SelectionPreview,
 )
 from server.services.database_access import DatabaseAccess, OpenDatabase
+from server.services.dispatching import IngestStarter
 from server.services.sizes import human_size
 from state.contents import ShownFile
-from state.file_names import StoredFile
 from state.files import DatasetFiles
 
 REINDEX_WAIT_S = 45.0
@@ -34,21 +33,8 @@ SHOWN_ERRORS = 100
 FIRST_LOOK_S, LONGEST_PAUSE_S = 0.1, 1.0
 
 
-class MaintenanceDispatcher(Protocol):
+class MaintenanceDispatcher(IngestStarter, Protocol):
     """The part of `workers.dispatch.Dispatcher` that maintenance needs."""
-
-    def start_ingest(
-        self,
-        *,
-        namespace: str,
-        project: str,
-        dataset: str,
-        config: ProjectConfig,
-        files: Sequence[StoredFile],
-        request_id: str | None,
-        overrides: ParserOverrides | None = None,
-        force: bool = False,
-    ) -> str: ...
 
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]: ...
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.errors import StorageFullError
+from rag.errors import StorageFullError, UpstreamError
 from rag.filters import Filter, parse_filter
 from rag.stores import journal
 from rag.stores.base import StoreIdentity
@@ -288,3 +288,17 @@ def test_equal_chunks_come_in_the_order_of_writing() -> None:
         ledger.write([record(number, "wing")])
         ledger.search_text("wing", limit=1, where=Filter())  # each becomes a segment of its own
     assert found(ledger, "wing") == [f"id{number}" for number in range(5)]
+
+
+def test_an_index_that_cannot_be_read_even_when_new_is_an_error_with_a_status(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = ChunkLedger(path, IDENTITY)
+    ledger.write([record(1, "wing")])
+
+    def broken(*_: object) -> None:
+        raise ValueError("no such file")
+
+    monkeypatch.setattr(TantivyIndex, "search", broken)
+    with pytest.raises(UpstreamError, match="word index of the database failed"):
+        found(ledger, "wing")
