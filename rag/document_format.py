@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from rag.errors import ConflictError
-from rag.types import Chunk, Document, Heading, PageSpan
+from rag.types import Chunk, Document, Heading, PageSpan, Part
 
 FORMAT_VERSION = 1
 
@@ -20,6 +20,8 @@ def dump_document(document: Document) -> bytes:
             "headings": [[heading.start, heading.level, heading.title] for heading in document.headings],
             "rows": [list(row) for row in document.rows],
             "row_values": [dict(values) for values in document.row_values],
+            "parts": [[part.kind, part.name, part.start, part.end] for part in document.parts],
+            "page_unit": document.page_unit,
             "empty_pages": list(document.empty_pages),
             "page_count": document.page_count,
             "metadata": dict(document.metadata),
@@ -38,6 +40,8 @@ def load_document(data: bytes) -> Document:
         headings=tuple(Heading(*heading) for heading in raw["headings"]),
         rows=tuple((start, end) for start, end in raw["rows"]),
         row_values=tuple(raw.get("row_values") or ()),  # not in texts of older versions
+        parts=tuple(Part(*part) for part in raw.get("parts") or ()),
+        page_unit=raw.get("page_unit", "page"),
         empty_pages=tuple(raw["empty_pages"]),
         page_count=raw["page_count"],
         metadata=raw["metadata"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ OWN_KEYS = frozenset(
     {
         "filename", "source", "file_hash", "document_id", "dataset", "content_type", "size", "parser", "chunk_strategy",
         "total_chunks", "chunk_id", "chunk_index", "char_start", "char_end", "token_count", "page_number", "page_start",
-        "page_end", "heading_path",
+        "page_end", "heading_path", "slide_number", "sheet", "member", "attachment", "chapter",
     }
 )  # fmt: skip
 """Metadata keys that `rag.pipelines.ingest` sets on every chunk, whatever a document says."""
@@ -46,6 +46,24 @@ class Heading:
     title: str
 
 
+PartKind: TypeAlias = Literal["sheet", "member", "attachment", "chapter"]
+"""Of a workbook, an archive, a mail, a book. Its name is the metadata key under which chunks carry a part's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A named piece of a file, characters `start` up to but excluding `end`; no chunk reaches over its end.
+
+    Parts may stand inside each other (a sheet of an attached workbook), never across each other.
+    """
+
+    kind: PartKind
+    name: str
+    """As people know it: `Prices`, `reports/2024.pdf`."""
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A parsed file. Every position below is a character offset into `text`.
@@ -56,6 +74,8 @@ class Document:
         headings: in order of `start`.
         rows: spans of table rows (start, end) in order; a row carries its column names in its text.
         row_values: of each row, the cells that chunks carry as metadata; empty, or as long as `rows`.
+        parts: sheets, members, attachments or chapters, in order of `start`, outer ones before inner ones.
+        page_unit: what a page of this format is called: chunks of slides carry `slide_number` besides.
         empty_pages: 1-based pages that have no text layer (scanned pages).
         metadata: facts of the whole file (title, author, sheet names …), each a scalar.
         warnings: sentences for the person who uploaded the file.
@@ -67,6 +87,8 @@ class Document:
     headings: tuple[Heading, ...] = ()
     rows: tuple[tuple[int, int], ...] = ()
     row_values: tuple[Mapping[str, Scalar], ...] = ()
+    parts: tuple[Part, ...] = ()
+    page_unit: Literal["page", "slide"] = "page"
     empty_pages: tuple[int, ...] = ()
     page_count: int | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)

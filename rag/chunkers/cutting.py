@@ -44,7 +44,7 @@ class Cutter:
     def cut(
         self, pieces: Spans, finders: Sequence[Finder], rules: Sequence[Rule], *, group: Group | None = None
     ) -> list[Chunk]:
-        """Pack `pieces` into chunks. None reaches over the end of a page: a citation names one page, not a range.
+        """Pack `pieces` into chunks. None reaches over the end of a page or a part: a citation names one, not a range.
 
         Args:
             pieces: cover all text that is not white space; ideally none is parted.
@@ -52,9 +52,9 @@ class Cutter:
             rules: the limits of a chunk. Whatever they say, none is larger than the embedder's window.
             group: where chunks must end besides.
         """
-        groups = [each for each in (group, self._page_group()) if each is not None]
+        groups = [each for each in (group, self._place_group()) if each is not None]
         join = self._joiner(groups)
-        pieces = refine(self._text, join(parted(pieces, self._page_starts())), finders, rules, join)
+        pieces = refine(self._text, join(parted(pieces, self._borders())), finders, rules, join)
         if not len(pieces):
             return []
         measures = [rule(pieces) for rule in rules]
@@ -62,14 +62,17 @@ class Cutter:
         runs = np.array(pack(measures), dtype=np.int64)
         return self._chunks(np.stack([pieces[runs[:, 0], 0], pieces[runs[:, 1], 1]], axis=1))
 
-    def _page_starts(self) -> Positions:
-        return np.array([page.start for page in self._document.pages], dtype=np.int64)
+    def _borders(self) -> Positions:
+        """Where pages begin and parts begin or end."""
+        document = self._document
+        edges = [edge for part in document.parts for edge in (part.start, part.end)]
+        return np.unique(np.array([page.start for page in document.pages] + edges, dtype=np.int64))
 
-    def _page_group(self) -> Group | None:
-        starts = self._page_starts()
-        if not len(starts):
+    def _place_group(self) -> Group | None:
+        borders = self._borders()
+        if not len(borders):
             return None
-        return lambda positions: np.searchsorted(starts, positions, "right").astype(np.int64)
+        return lambda positions: np.searchsorted(borders, positions, "right").astype(np.int64)
 
     def _joiner(self, groups: Sequence[Group]) -> Callable[[Spans], Spans]:
         starts = heading_starts(self._document)

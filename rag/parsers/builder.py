@@ -1,10 +1,12 @@
 """Grows a Document block by block and keeps the positions and the length limit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
 
 from rag.parsers.base import ParseLimits
 from rag.parsers.decoding import check_length
-from rag.types import Document, Heading, PageSpan, Scalar
+from rag.types import Document, Heading, PageSpan, Part, PartKind, Scalar
 
 
 class DocumentBuilder:
@@ -18,6 +20,7 @@ class DocumentBuilder:
         self._pages: list[PageSpan] = []
         self._headings: list[Heading] = []
         self._rows: list[tuple[int, int]] = []
+        self._parts_of_file: list[Part] = []
         self._row_values: list[Mapping[str, Scalar]] = []
 
     @property
@@ -51,12 +54,21 @@ class DocumentBuilder:
         start = self.add(text)
         self._pages.append(PageSpan(page=number, start=start, end=self._length))
 
+    @contextmanager
+    def part(self, kind: PartKind, name: str) -> Iterator[None]:
+        """What is added inside is a part of the file; one that stays empty is not kept."""
+        place, before = len(self._parts_of_file), self._length
+        yield
+        if self._length > before:
+            self._parts_of_file.insert(place, Part(kind, name, before, self._length))
+
     def build(
         self,
         *,
         metadata: Mapping[str, Scalar] | None = None,
         empty_pages: Sequence[int] = (),
         page_count: int | None = None,
+        page_unit: Literal["page", "slide"] = "page",
         warnings: Sequence[str] = (),
     ) -> Document:
         return Document(
@@ -66,6 +78,8 @@ class DocumentBuilder:
             headings=tuple(self._headings),
             rows=tuple(self._rows),
             row_values=tuple(self._row_values),
+            parts=tuple(self._parts_of_file),
+            page_unit=page_unit,
             empty_pages=tuple(empty_pages),
             page_count=page_count,
             metadata=dict(metadata or {}),

@@ -161,6 +161,7 @@ def build_metadata(
             **_extracted(active, chunk, named),
             **common,
             **_position(identity, chunk),
+            **_place(document, chunk),
         }
 
 
@@ -195,6 +196,17 @@ def _position(identity: FileIdentity, chunk: Chunk) -> dict[str, Scalar]:
     if chunk.heading_path:
         position["heading_path"] = " > ".join(chunk.heading_path)
     return position
+
+
+def _place(document: Document, chunk: Chunk) -> dict[str, Scalar]:
+    """The parts that hold the chunk, inner ones last; a slide's number under its own name besides."""
+    place: dict[str, Scalar] = {}
+    for part in document.parts[: bisect_right(document.parts, chunk.start, key=lambda part: part.start)]:
+        if chunk.start < part.end:
+            place[part.kind] = part.name
+    if document.page_unit == "slide" and chunk.page_start is not None:
+        place["slide_number"] = chunk.page_start
+    return place
 
 
 def _extracted(extractors: Sequence[ExtractRoute], chunk: Chunk, document: Document) -> dict[str, Scalar]:

@@ -1,7 +1,8 @@
 """Columns of tables as metadata of chunks: what filters can then ask for."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from openpyxl import Workbook
@@ -14,7 +15,7 @@ from rag.parsers import parsers
 from rag.parsers.base import ParseLimits
 from rag.parsers.detect import probe_file
 from rag.pipelines.ingest import FileIdentity, ParseRoute, build_metadata, parse_file
-from rag.types import OWN_KEYS, PageSpan
+from rag.types import OWN_KEYS, PageSpan, Part, PartKind
 
 TABLE = """sku,name,category,price,stock
 T-1,Pine,tents,249.00,3
@@ -88,7 +89,7 @@ def test_a_column_that_would_hide_a_key_of_ours_is_refused(name: str) -> None:
 
 
 def test_the_keys_of_ours_are_those_that_every_chunk_may_have(csv: Path) -> None:
-    """With pages and headings, so that none is missing."""
+    """With slides, headings and every kind of part, so that none is missing."""
     counter = HashEmbedder(HashEmbedder.Options()).token_counter
     route = ParseRoute(
         "x", parsers.build("MarkdownParser", {}), chunkers.build("headings", {}, counter=counter), "h", 9
@@ -96,8 +97,12 @@ def test_the_keys_of_ours_are_those_that_every_chunk_may_have(csv: Path) -> None
     path = csv.with_suffix(".md")
     path.write_text("# Title\n\nText.", encoding="utf-8")
     document = parse_file(probe_file(path, path.name), [route], ParseLimits()).document
-    paged = type(document)(
-        text=document.text, parser="x", headings=document.headings, pages=(PageSpan(1, 0, len(document.text)),)
+    end = len(document.text)
+    paged = replace(
+        document,
+        pages=(PageSpan(1, 0, end),),
+        page_unit="slide",
+        parts=tuple(Part(kind, "x", 0, end) for kind in get_args(PartKind)),
     )
     (only,) = build_metadata(IDENTITY, paged, route.chunker.chunk(paged), route, [])
     assert set(only) == OWN_KEYS
