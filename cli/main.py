@@ -22,6 +22,8 @@ from cli.commands import (
     chat,
     config,
     datasets,
+    db,
+    evaluate,
     events,
     examples,
     init,
@@ -43,6 +45,7 @@ GROUPS = {
     "projects": projects.projects,
     "datasets": datasets.datasets,
     "rag": rag.rag,
+    "db": db.db,
     "models": models.models,
     "tasks": tasks.tasks,
     "events": events.events,
@@ -61,7 +64,7 @@ app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
 )
-for module in (init, start, chat, logs, version):
+for module in (init, start, chat, evaluate, logs, version):
     module.register(app)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

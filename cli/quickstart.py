@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.api_client import ApiClient
+from cli.client.rag import place
 from cli.errors import CliError
 from cli.example import NAMESPACE, Example, read_example
 from config.examples import ExampleDataset
@@ -91,18 +92,8 @@ def _ask(console: Console, client: ApiClient, question: str) -> None:
     if sources:
         _say(console, "\nSources", style="bold")
     for number, source in enumerate(sources[:SHOWN_SOURCES], start=1):
-        _say(console, f"  [{number}] {_place(source)}  ({source.get('score', 0):.2f})")
+        _say(console, f"  [{number}] {place(source)}  ({source.get('score', 0):.2f})")
     _say(console, f"\nanswered in {took_s:.1f} s by {answer.get('model')}", style="dim")
-
-
-def _place(source: dict[str, Any]) -> str:
-    """`file.pdf, page 3`, as far as it is known."""
-    metadata = source.get("metadata") or {}
-    name = metadata.get("filename") or source.get("source") or "?"
-    first, last = metadata.get("page_start"), metadata.get("page_end")
-    if first is None:
-        return str(name)
-    return f"{name}, page {first}" if last in (None, first) else f"{name}, pages {first}–{last}"
 
 
 def _print_next_steps(console: Console, settings: Settings, url: str, example: Example) -> None:

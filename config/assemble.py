@@ -12,8 +12,10 @@ from config.processing import ProcessingPlan, fingerprints, plan_processing
 from config.project import McpServer, ProjectConfig
 from config.providers import provider_defaults
 from config.rag_section import DatabaseConfig, DataProcessingStrategy, EmbeddingStrategy
+from config.retrieval import without_unknown
 from config.runtime import ModelConfig
 from config.settings import Settings
+from config.stages import Needs, around, chosen, named_models, split
 from config.urls import check_url
 from rag.chunkers.base import TokenCounter
 from rag.embedders import counter_for, embedders
@@ -28,7 +30,7 @@ from rag.registry import Registry
 from rag.retrievers import retrievers
 from rag.retrievers.base import Retriever
 from rag.stores import stores
-from rag.stores.base import Store, StoreIdentity
+from rag.stores.base import Store, StoreIdentity, VectorFacts
 from rag.stores.live import LiveStore
 from rag.tools import tool_sources
 from rag.tools.base import ToolSource
@@ -109,15 +111,41 @@ class Assembly:
         identity = StoreIdentity(namespace, project, database.name, "unknown", 1, database.metric)
         return self._store(database, identity)
 
+    def store_made_with(self, namespace: str, project: str, database: DatabaseConfig, facts: VectorFacts) -> Store:
+        """The store for vectors that are there already, without the embedder that made them."""
+        identity = StoreIdentity(namespace, project, database.name, facts.model_id, facts.dimension, facts.metric)
+        return self._store(database, identity)
+
     def store(self, namespace: str, project: str, database: DatabaseConfig) -> Store:
         """The store as queries see it: live chunks only."""
         inner = self.raw_store(namespace, project, database)
         return LiveStore(inner, self._live_check(namespace, project, database.name))
 
-    def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]:
-        """(name of the strategy in use, retriever). Raises NotFoundError for a name that nothing answers to."""
-        name, type_name, options = self._strategy(database, name)
-        values = self._chosen(retrievers, type_name, options)
+    def retriever(
+        self,
+        config: ProjectConfig,
+        database: DatabaseConfig,
+        name: str | None,
+        stages: Mapping[str, Any] | None = None,
+    ) -> tuple[str, Retriever]:
+        """(name of the strategy in use, retriever with its stages).
+
+        Args:
+            stages: of a request, in the place of those of the strategy.
+
+        Raises:
+            NotFoundError: nothing answers to the name.
+            BadRequestError: a stage names a model that the project does not have.
+        """
+        name, type_name, raw = self._strategy(database, name)
+        options, configured = split(raw)
+        around_it = {**chosen(configured, self._chosen), **(stages or {})}
+        for stage_type, model in named_models(around_it):
+            if stage_type == "remote":  # refused here when it cannot rerank; when it is asked it may only be away
+                self.models(config).reranker(model, timeout_s=1.0)
+            else:
+                config.model(model)
+        values = without_unknown(type_name, self._chosen(retrievers, type_name, options))
         store = self.store(config.namespace, config.name, database)
         key: tuple[Hashable, ...] = (
             "retriever", store.identity, database.type, _frozen(database.config), type_name, _frozen(values)
@@ -127,9 +155,18 @@ class Assembly:
             needs["models"] = self.models(config)
             key = (*key, _frozen(config.runtime.model_dump(mode="json")))
         # Kept, because some hold threads, and threads hold connections to the ledger.
-        return name, self._kept.get(
+        strategy = self._kept.get(
             key, lambda: retrievers.build(type_name, values, embedder=self.embedder(database), **needs)
         )
+        own = retrievers.options(type_name, values)
+        parts = Needs(self.embedder(database), store, self.models(config), self._stage_defaults)
+        return name, around(strategy, own, around_it, parts)
+
+    @property
+    def _stage_defaults(self) -> dict[str, Any]:
+        """What the process says about models that stages load."""
+        found = {"device": self._settings.embed_device, "hf_token": self._settings.hf_token}
+        return {key: value for key, value in found.items() if value is not None}
 
     def models(self, config: ProjectConfig) -> ProjectModels:
         """The models of the project for those who ask them from a thread: strategies that rerank or split."""
@@ -245,6 +282,10 @@ class Assembly:
         if type_name == "ChromaStore" and self._settings.chroma_url is None:
             raise UpstreamError(
                 "no Chroma server is configured: start with `lf server start`, which runs one, or set LF_CHROMA_URL"
+            )
+        if values.get("url") or values.get("host"):
+            check_url(
+                values.get("url") or f"http://{values['host']}:{values.get('port', 6333)}", settings=self._settings
             )
         return stores.build(
             type_name, values, identity=identity, url=self._settings.chroma_url, data_dir=self._settings.data_dir

@@ -15,7 +15,7 @@ from rag.llms.base import LLM, LLMRequest, Sampling
 from rag.rerankers.base import Reranker
 from rag.rerankers.remote import RemoteReranker
 
-MAX_ANSWER_TOKENS = 400
+MAX_ANSWER_TOKENS = 800
 
 
 class ProjectModels:
@@ -46,11 +46,25 @@ class ProjectModels:
         chosen = {key: values[key] for key in ("model", "base_url", "api_key") if values.get(key)}
         return RemoteReranker(RemoteReranker.Options(**chosen, timeout_s=timeout_s))
 
-    def ask(self, name: str, instruction: str, question: str, *, timeout_s: float) -> str:
+    def ask(
+        self,
+        name: str | None,
+        instruction: str,
+        question: str,
+        *,
+        timeout_s: float,
+        schema: Mapping[str, Any] | None = None,
+    ) -> str:
         """One answer, waited for in this thread, which must not run an event loop of its own."""
-        llm = self._build_llm(self._config.model(name))
+        model = self._config.model(name)
+        name = model.name
+        if model.provider == "extractive":
+            raise UpstreamError(f"model '{name}' only quotes files and cannot write")
+        llm = self._build_llm(model)
         messages = ({"role": "system", "content": instruction}, {"role": "user", "content": question})
-        request = LLMRequest(messages, Sampling(temperature=0.0, max_tokens=MAX_ANSWER_TOKENS))
+        wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}} if schema else None
+        sampling = Sampling(temperature=0.0, max_tokens=MAX_ANSWER_TOKENS)
+        request = LLMRequest(messages, sampling, response_format=wanted)
         try:
             return asyncio.run(_answer(llm, request, timeout_s))
         except TimeoutError as error:

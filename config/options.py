@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel
 
 from config.environment import expand_env
-from rag.registry import Registry
+from rag.registry import ComponentOptions, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,14 @@ def choose_options(
 def unknown_options(registry: Registry[Any], name: str, raw: Mapping[str, Any]) -> list[str]:
     """A sentence for each key of `raw` that component `name` does not know; nothing is expanded."""
     known = option_names(registry, name)
-    return [f"{registry.role} '{name}': option '{key}' has no effect here" for key in raw if key not in known]
+    model: type[ComponentOptions] = registry.load(name).Options
+    explained = model.without_effect
+    sentences = []
+    for key, value in raw.items():
+        if key not in known and not (key in explained and value in (None, *explained[key].harmless)):
+            reason = f": {explained[key].reason}" if key in explained else ""
+            sentences.append(f"{registry.role} '{name}': option '{key}' has no effect here{reason}")
+    return [*sentences, *(f"{registry.role} '{name}': {remark}" for remark in model.remarks(raw))]
 
 
 def option_names(registry: Registry[Any], name: str) -> frozenset[str]:

@@ -1,26 +1,32 @@
 """Parses and cuts one file as a project would, in a process of its own: `python -m config.preview`.
 
 A parser may hang or eat memory on a bad file. Here that ends this process and nothing else: whoever starts it kills it
-in time, and its address space and processor time are bounded. The request is JSON on standard input, the answer JSON
-on standard output, with `error` (a class of `rag.errors`) and `message` where there is no preview.
+in time, and its address space and processor time are bounded. The request is a line of JSON on standard input, the
+answer one on standard output, with `error` (a class of `rag.errors`) and `message` where there is no preview. No model
+is loaded here: lines with `texts` and `lag` before the answer ask for their distances, a list of numbers on a line.
 """
 
 import json
 import resource
 import sys
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from config.options import choose_options
 from config.processing import ProcessingPlan, plan_processing
 from config.project import ProjectConfig
 from config.rag_section import DataProcessingStrategy, EmbeddingStrategy
+from rag.chunkers.base import Distances
 from rag.embedders import counter_for, embedders
 from rag.errors import RagError
 from rag.parsers.base import ParseLimits
 from rag.parsers.detect import probe_file
-from rag.pipelines.ingest import FileIdentity, ParsedFile, build_metadata, parse_file
+from rag.pipelines.ingest import FileIdentity, ParsedFile, build_metadata, cut, parse_file
 from rag.types import Chunk
 
 MAX_SHOWN_CHARS: Final = 1_000_000
@@ -28,12 +34,13 @@ MAX_SHOWN_CHUNKS: Final = 2_000
 _OVERLAP: Final = "chunk_overlap"
 
 
-def preview(request: dict[str, Any]) -> dict[str, Any]:
+def preview(request: dict[str, Any], distances: Distances) -> dict[str, Any]:
     """The answer to one request.
 
     Args:
         request: path, filename, config (a project's), strategy, database, overrides, limits (of ParseLimits) and
             variables (that projects may use; None: any).
+        distances: of texts, by those who have the model.
 
     Raises:
         RagError: the file cannot be read or cut so.
@@ -44,6 +51,8 @@ def preview(request: dict[str, Any]) -> dict[str, Any]:
     plan = _plan(strategy, embedding, request["variables"])
     probe = probe_file(Path(request["path"]), request["filename"])
     parsed = parse_file(probe, plan.parse_routes, ParseLimits(**request["limits"]))
+    if not parsed.is_cut:
+        parsed = replace(parsed, chunks=cut(parsed.document, parsed.route.chunker, distances), is_cut=True)
     identity = FileIdentity("", request["file_hash"], probe.filename, probe.media_type, probe.size_bytes, "")
     return _answer(parsed, plan, identity)
 
@@ -106,6 +115,9 @@ def _shown(chunk: Chunk, metadata: dict[str, Any]) -> dict[str, Any]:
         "end_position": chunk.end,
         "char_count": len(chunk.text),
         "word_count": len(chunk.text.split()),
+        "table_header": chunk.table_header or None,
+        "parent_start": chunk.parent and chunk.parent[0],
+        "parent_end": chunk.parent and chunk.parent[1],
         "metadata": metadata,
     }
 
@@ -115,15 +127,25 @@ def _overlaps(chunks: list[Chunk]) -> list[int]:
 
 
 def main() -> None:
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
     memory, seconds = request["memory_bytes"], request["cpu_s"]
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     try:
-        answer = preview(request)
+        answer = preview(request, _ask)
     except RagError as error:
         answer = {"error": type(error).__name__, "message": error.message}
-    json.dump(answer, sys.stdout)
+    _say(answer)
+
+
+def _ask(texts: list[str], lag: int) -> NDArray[np.float32]:
+    _say({"texts": texts, "lag": lag})
+    return np.array(json.loads(sys.stdin.readline()), dtype=np.float32)
+
+
+def _say(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

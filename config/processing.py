@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from config.options import choose_options, option_names, unknown_options
@@ -16,13 +17,13 @@ from rag.extractors import extractors
 from rag.parsers import parsers
 from rag.pipelines.ingest import ExtractRoute, ParseRoute
 
-PIPELINE_VERSION: Final = 1
+PIPELINE_VERSION: Final = 2
 """Part of every generation: raised when the same options begin to give other chunks."""
 
 FORCED: Final = "-r"
 """Between a generation and the mark of the task that was to write it although nothing had changed."""
 
-_CHUNK_KEYS: Final = frozenset({"chunk_size", "chunk_overlap", "chunk_strategy"})
+_CHUNK_STRATEGY: Final = "chunk_strategy"
 _DEFAULT_CHUNKER: Final = {
     "PDFParser": "paragraphs",
     "DocxParser": "paragraphs",
@@ -32,8 +33,30 @@ _DEFAULT_CHUNKER: Final = {
     "CSVParser": "rows",
     "ExcelParser": "rows",
     "JSONParser": "rows",
+    "EmailParser": "email_sections",
+    "MsgParser": "email_sections",
+    "XMLParser": "headings",
+    "RSTParser": "headings",
+    "CodeParser": "code",
+    "ImageParser": "paragraphs",
 }
 """By family of parser; a parser that reads every format leaves the choice to the document."""
+
+_DEFAULT_CHUNKER_OF_NAME: Final = {"PDFParser_LlamaIndex": "sentences", "TextParser_LlamaIndex": "semantic"}
+"""Where a name asks for another one than its family."""
+
+_DEFAULT_SIZES: Final[Mapping[str, Mapping[str, int]]] = {
+    "auto": {"chunk_size": 1000, "chunk_overlap": 200},
+    "UniversalParser": {"chunk_size": 1024, "chunk_overlap": 100},
+}
+"""In characters, where a name asks for other ones than the chunker."""
+
+_IN_CHARACTERS: Final = frozenset({"auto", "characters", "headings", "paragraphs", "semantic", "sections", "sentences"})
+_STANDS_IN: Final = {"columns": "'columns' cuts by rows: each row carries the names of its columns"}
+"""Of a chunk_strategy: what is done in its place."""
+
+_PARSER_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {"DocxParser_LlamaIndex": {"include_header_footer": False}}
+"""Where a name of the format has other defaults than the parser behind it."""
 
 _NOT_IDENTITY: Final = frozenset(
     {
@@ -82,11 +105,11 @@ def fingerprints(strategy: DataProcessingStrategy, embedding: EmbeddingStrategy,
         place: where the chunks go (`DatabaseConfig.place`): the same chunks elsewhere have to be written again.
     """
     parse = [
-        [entry.type, _without(entry.config, _CHUNK_KEYS), entry.file_include_patterns, entry.file_extensions]
+        [entry.type, _without(entry.config, chunk_keys()), entry.file_include_patterns, entry.file_extensions]
         for entry in _ordered(strategy.parsers)
     ]
     chunk = [
-        {key: entry.config[key] for key in _CHUNK_KEYS & set(entry.config)} for entry in _ordered(strategy.parsers)
+        {key: entry.config[key] for key in chunk_keys() & set(entry.config)} for entry in _ordered(strategy.parsers)
     ]
     extract = [[entry.type, entry.config, entry.file_include_patterns] for entry in _ordered(strategy.extractors)]
     embed = [embedding.type, _without(embedding.config, _NOT_IDENTITY)]
@@ -135,7 +158,8 @@ def _parse_route(
     if entry.type not in parsers:
         warnings.append(f"parser '{entry.type}' is not known and is left out")
         return None
-    chosen = choose_options(parsers, entry.type, _without(entry.config, _CHUNK_KEYS), env_allowed=env_allowed)
+    given = {**_PARSER_DEFAULTS.get(entry.type, {}), **_without(entry.config, chunk_keys())}
+    chosen = choose_options(parsers, entry.type, given, env_allowed=env_allowed)
     warnings.extend(chosen.warnings)
     strategy, options = _chunking(entry, warnings)
     chunker = chunkers.build(strategy, options, counter=counter)
@@ -146,13 +170,38 @@ def _parse_route(
 
 
 def _chunking(entry: ParserEntry, warnings: list[str]) -> tuple[str, dict[str, Any]]:
-    default = _DEFAULT_CHUNKER.get(parsers.canonical(entry.type), "auto")
-    wanted = str(entry.config.get("chunk_strategy") or default)
+    family = _DEFAULT_CHUNKER.get(parsers.canonical(entry.type), "auto")
+    default = _DEFAULT_CHUNKER_OF_NAME.get(entry.type, family)
+    wanted = str(entry.config.get(_CHUNK_STRATEGY) or default)
     if wanted not in chunkers:
         warnings.append(f"parser '{entry.type}': chunk_strategy '{wanted}' is not known; '{default}' is used")
         wanted = default
+    if wanted in _STANDS_IN:
+        warnings.append(f"parser '{entry.type}': chunk_strategy {_STANDS_IN[wanted]}")
     known = option_names(chunkers, wanted)
-    return wanted, {key: value for key, value in entry.config.items() if key in known & _CHUNK_KEYS}
+    given = {key: value for key, value in entry.config.items() if key in chunk_keys() - {_CHUNK_STRATEGY}}
+    warnings.extend(
+        f"parser '{entry.type}': option '{key}' has no effect with chunk_strategy '{wanted}'"
+        for key, value in given.items()
+        if key not in known and value is not None
+    )
+    has_own_size = given.get("chunk_size") is not None or wanted not in _IN_CHARACTERS
+    sizes = {} if has_own_size else _DEFAULT_SIZES.get(entry.type, {})
+    return wanted, {**sizes, **{key: value for key, value in given.items() if key in known and value is not None}}
+
+
+def chunking_warnings(entry: ParserEntry) -> list[str]:
+    """A sentence for each option of cutting that changes nothing."""
+    warnings: list[str] = []
+    if entry.type in parsers:
+        _chunking(entry, warnings)
+    return warnings
+
+
+@cache
+def chunk_keys() -> frozenset[str]:
+    """Keys of a parser's configuration that say how its documents are cut: every option of every chunker."""
+    return frozenset({_CHUNK_STRATEGY}).union(*(option_names(chunkers, name) for name in chunkers))
 
 
 def check_chunking(entry: ParserEntry) -> None:
@@ -169,6 +218,7 @@ def _extract_route(
     chosen = choose_options(extractors, entry.type, entry.config, env_allowed=env_allowed)
     warnings.extend(chosen.warnings)
     extractor = extractors.build(entry.type, chosen.values)
+    warnings.extend(f"extractor '{entry.type}': {each}" for each in getattr(extractor, "warnings", ()))
     return ExtractRoute(entry.type, extractor, _patterns(entry.file_include_patterns, None))
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from config.section import Identifier, Options, Section
 from rag.errors import BadRequestError, NotFoundError
 from rag.stores.base import Metric
-from rag.stores.options import METRICS
+from rag.stores.options import METRICS, QDRANT_METRICS
 
 BUILT_IN_STRATEGY = "universal_rag"
 _NEVER_EVALUATED = "kept, never evaluated"
@@ -34,6 +34,14 @@ class RetrievalStrategy(Section):
     default: bool = Field(False, description="Used when the database names no default_retrieval_strategy.")
 
 
+class FormerStore(Section):
+    """Where a database was before `lf db migrate` moved it."""
+
+    type: str = Field(description="Name of a store.")
+    config: Options = Field(default_factory=dict, description="Its options.")
+    kept: bool = Field(True, description="Whether what is stored there was left there.")
+
+
 class DatabaseConfig(Section):
     """A named set of vectors and the ways in and out of it."""
 
@@ -46,17 +54,38 @@ class DatabaseConfig(Section):
     default_retrieval_strategy: str | None = Field(None, description="Default: the first flagged, else the first.")
     embedding_strategy: str | None = Field(None, description="Name of one under `components`, instead of a list.")
     retrieval_strategy: str | None = Field(None, description="Name of one under `components`, instead of a list.")
+    moved_from: list[FormerStore] = Field(default_factory=list, description="Written by `lf db migrate`.")
 
     @property
     def metric(self) -> Metric:
-        """`distance_metric`, else `distance_function`, else cosine; an unknown value is cosine."""
+        """`distance_metric`, else `distance_function`, else Qdrant's `distance`; an unknown value is cosine."""
         value = self.config.get("distance_metric") or self.config.get("distance_function")
+        if value is None and self.type == "QdrantStore":
+            return QDRANT_METRICS.get(str(self.config.get("distance")), "cosine")
         return next((metric for name, metric in METRICS.items() if name == value), "cosine")
 
     @property
     def place(self) -> str:
         """Which stored collection the database is: chunks in another one do not count as processed."""
         return f"{self.type}/{self.config.get('collection_name') or 'documents'}/{self.metric}"
+
+    @property
+    def former_places(self) -> list[str]:
+        """Chunks that were processed there were copied here, and count as processed."""
+        return [self.model_copy(update={"type": each.type, "config": each.config}).place for each in self.moved_from]
+
+    def moved_to(self, type_name: str, config: Options) -> "DatabaseConfig":
+        """The same database in another store, compared as before unless `config` says how; remembers this one."""
+        wanted = dict(config)
+        if self.metric != "cosine" and not {"distance_metric", "distance_function", "distance"} & wanted.keys():
+            wanted["distance_metric"] = self.metric
+        here = FormerStore(type=self.type, config=self.config)
+        others = [
+            each
+            for each in self.moved_from
+            if (each.type, each.config) not in ((type_name, wanted), (here.type, here.config))
+        ]
+        return self.model_copy(update={"type": type_name, "config": wanted, "moved_from": [*others, here]})
 
     def embedding_strategy_in_use(self) -> EmbeddingStrategy:
         """The configured default, else the first, else Ollama with its own defaults."""

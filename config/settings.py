@@ -130,6 +130,12 @@ class Settings(BaseSettings):
     embed_precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto, fp32, bf16 or fp16; auto chooses from the hardware."
     )
+    embedding_cache_mb: int = Field(
+        512,
+        ge=0,
+        description="MiB of vectors that are kept on disk by a digest of their text, so that a text is embedded once; "
+        "0: none.",
+    )
     warm_model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         description="Embedding model that is loaded at start, so that the first query need not wait; empty: none.",
@@ -155,6 +161,11 @@ class Settings(BaseSettings):
         15.0, gt=0, description="Seconds after which the work of a worker that went silent is taken over."
     )
     sweep_interval_s: float = Field(5.0, gt=0, description="Seconds between two looks for work that was lost.")
+
+    eval_max_questions: int = Field(1000, ge=1, description="Most questions of one evaluation (413 above).")
+    eval_max_chunks: int = Field(
+        20_000, ge=1, description="Most chunks that an evaluation cuts anew and holds in memory for one chunking."
+    )
 
     history_days: float = Field(30.0, gt=0, description="Days that ended tasks and unused chat sessions are kept.")
     session_idle_s: float = Field(

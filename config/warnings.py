@@ -7,20 +7,19 @@ from pydantic import AliasChoices, ValidationError
 
 from config.options import option_names, unknown_options
 from config.problems import problem_sentence
+from config.processing import chunk_keys, chunking_warnings
 from config.project import ProjectConfig
 from config.rag_section import DatabaseConfig, DataProcessingStrategy
+from config.retrieval import parts, remarks
 from rag.chunkers import chunkers
 from rag.embedders import embedders
 from rag.extractors import extractors
 from rag.parsers import parsers
 from rag.registry import Registry
-from rag.retrievers import retrievers
 from rag.stores import stores
 
 ACCEPTED = "Accepted"
 """The description of an option that changes nothing begins with this word and says why."""
-
-_CHUNK_KEYS = frozenset({"chunk_size", "chunk_overlap", "chunk_strategy"})
 
 
 def project_warnings(config: ProjectConfig) -> list[str]:
@@ -28,49 +27,63 @@ def project_warnings(config: ProjectConfig) -> list[str]:
     found = config.warnings()
     if config.rag is not None:
         for index, database in enumerate(config.rag.databases):
-            found += _database(database, f"rag.databases[{index}]")
+            found += _database(config, database, f"rag.databases[{index}]")
         for index, strategy in enumerate(config.rag.data_processing_strategies):
             found += _strategy(strategy, f"rag.data_processing_strategies[{index}]")
     return found
 
 
-def _database(database: DatabaseConfig, path: str) -> Iterator[str]:
+def _database(config: ProjectConfig, database: DatabaseConfig, path: str) -> Iterator[str]:
     known = {key: value for key, value in database.config.items() if key != "persist_directory"}  # has its own note
     yield from _component(stores, database.type, known, path)
     for index, embedding in enumerate(database.embedding_strategies):
         yield from _component(embedders, embedding.type, embedding.config, f"{path}.embedding_strategies[{index}]")
+    models = {name for model in config.runtime.models for name in (model.name, model.model)}
     for index, retrieval in enumerate(database.retrieval_strategies):
-        yield from _component(retrievers, retrieval.type, retrieval.config, f"{path}.retrieval_strategies[{index}]")
+        where = f"{path}.retrieval_strategies[{index}]"
+        for part in parts(retrieval.type, retrieval.config):
+            yield from _component(part.registry, part.type, part.options, where, part.inside)
+        said = remarks(retrieval.type, retrieval.config, metric=database.metric, models=models)
+        yield from (f"{where}.config.{each}" for each in said)
 
 
 def _strategy(strategy: DataProcessingStrategy, path: str) -> Iterator[str]:
     for index, parser in enumerate(strategy.parsers):
         where = f"{path}.parsers[{index}]"
-        options = {key: value for key, value in parser.config.items() if key not in _CHUNK_KEYS}
+        options = {key: value for key, value in parser.config.items() if key not in chunk_keys()}
         yield from _component(parsers, parser.type, options, where)
         wanted = parser.config.get("chunk_strategy")
         if wanted is not None and str(wanted) not in chunkers:
             yield f"{where}.config.chunk_strategy = '{wanted}': not known (known: {', '.join(chunkers.names)})"
+            continue
+        yield from (f"{where}.config: {sentence}" for sentence in chunking_warnings(parser))
     for index, extractor in enumerate(strategy.extractors):
         yield from _component(extractors, extractor.type, extractor.config, f"{path}.extractors[{index}]")
 
 
-def _component(registry: Registry[Any], name: str, raw: Mapping[str, Any], path: str) -> Iterator[str]:
+def _component(
+    registry: Registry[Any], name: str, raw: Mapping[str, Any], path: str, inside: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Args: inside: keys that lead to `raw` from the `config` at `path`."""
+    at = ".".join((f"{path}.config", *inside))
     if name not in registry:
-        yield f"{path}.type = '{name}': no {registry.role} has this name (known: {', '.join(registry.names)})"
+        where = at if inside else path
+        yield f"{where}.type = '{name}': no {registry.role} has this name (known: {', '.join(registry.names)})"
         return
     given = {key: value for key, value in raw.items() if value is not None}
-    yield from _values(registry, name, given, path)
-    yield from (f"{path}.config: {sentence}" for sentence in unknown_options(registry, name, given))
+    yield from _values(registry, name, given, path, inside)
+    yield from (f"{at}: {sentence}" for sentence in unknown_options(registry, name, given))
     for key, field in registry.load(name).Options.model_fields.items():
         alias = field.validation_alias
         spellings = alias.choices if isinstance(alias, AliasChoices) else [key]
         if (field.description or "").startswith(ACCEPTED):
             reason = (field.description or "").rstrip(".")
-            yield from (f"{path}.config.{each}: {reason}" for each in spellings if each in given)
+            yield from (f"{at}.{each}: {reason}" for each in spellings if each in given)
 
 
-def _values(registry: Registry[Any], name: str, given: Mapping[str, Any], path: str) -> Iterator[str]:
+def _values(
+    registry: Registry[Any], name: str, given: Mapping[str, Any], path: str, inside: tuple[str, ...]
+) -> Iterator[str]:
     """Values that the component will refuse when it is built; those with variables are known only then."""
     known = option_names(registry, name)
     checked = {key: value for key, value in given.items() if key in known and "${" not in str(value)}
@@ -79,4 +92,5 @@ def _values(registry: Registry[Any], name: str, given: Mapping[str, Any], path: 
     except ValidationError as error:
         for problem in error.errors(include_url=False):
             if problem["type"] != "missing" and problem["loc"] and problem["loc"][0] in checked:
-                yield f"{problem_sentence(problem, path)}; the {registry.role} cannot be used until this is corrected"
+                located: Any = {**problem, "loc": (*inside, *problem["loc"])}
+                yield f"{problem_sentence(located, path)}; the {registry.role} cannot be used until this is corrected"

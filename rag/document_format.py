@@ -55,7 +55,16 @@ def dump_chunks(chunks: list[Chunk]) -> bytes:
         {
             "format": FORMAT_VERSION,
             "chunks": [
-                [each.start, each.end, each.token_count, each.page_start, each.page_end, list(each.heading_path)]
+                [
+                    each.start,
+                    each.end,
+                    each.token_count,
+                    each.page_start,
+                    each.page_end,
+                    list(each.heading_path),
+                    each.table_header,
+                    each.parent,
+                ]
                 for each in chunks
             ],
         }
@@ -65,9 +74,14 @@ def dump_chunks(chunks: list[Chunk]) -> bytes:
 def load_chunks(data: bytes, document: Document) -> list[Chunk]:
     raw = _checked(orjson.loads(data))
     return [
-        Chunk(index, document.text[start:end], start, end, tokens, page_start, page_end, tuple(path))
-        for index, (start, end, tokens, page_start, page_end, path) in enumerate(raw["chunks"])
+        Chunk(index, document.text[start:end], start, end, tokens, first, last, tuple(path), *_added_later(*more))
+        for index, (start, end, tokens, first, last, path, *more) in enumerate(raw["chunks"])
     ]
+
+
+def _added_later(table_header: str = "", parent: list[int] | None = None) -> tuple[str, tuple[int, int] | None]:
+    """What older versions did not write."""
+    return table_header, None if parent is None else (parent[0], parent[1])
 
 
 def _checked(raw: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 Accepted on input (`parse_filter`): `{"key": scalar}` equality, `{"key": [..]}` any of,
 `{"key": {"$gte": 3, "lt": 9}}` operators with or without `$`; several keys are all required.
-A key that a chunk does not have never matches, whatever the operator.
+`{"$or": [FILTER, …]}`, `{"$and": [FILTER, …]}`, `{"$not": FILTER}` and `{"key": {"$not": {"$gt": 3}}}` combine these.
+A key that a chunk does not have never matches, whatever the operator; `$not` holds where what it denies does not.
+
+A dot in a key is a letter like others: metadata is flat. Dates in ISO form (`2026-09-14`, `2026-09-14T08:00:00Z`) are
+text whose order is that of time, as long as they are of one time zone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +19,8 @@ from rag.types import Scalar
 
 Operator: TypeAlias = Literal["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte"]
 MAX_CONDITIONS = 64
+MAX_DEPTH = 8
+"""Of `$and`, `$or` and `$not` inside each other."""
 MAX_VALUES = 10_000
 """Values in one list."""
 
@@ -39,39 +45,91 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """All conditions must hold; an empty filter holds for every chunk."""
+class Group:
+    """`or`: one of the filters holds; `not`: none of them does."""
 
-    conditions: tuple[Condition, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.conditions)
+    kind: Literal["or", "not"]
+    filters: "tuple[Filter, ...]"
 
     def matches(self, metadata: Mapping[str, Any]) -> bool:
-        return all(condition.matches(metadata) for condition in self.conditions)
+        return any(each.matches(metadata) for each in self.filters) is (self.kind == "or")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All conditions and groups must hold; an empty filter holds for every chunk."""
+
+    conditions: tuple[Condition, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions or self.groups)
+
+    def __len__(self) -> int:
+        """How many conditions there are in all."""
+        return len(self.conditions) + sum(len(each) for group in self.groups for each in group.filters)
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return all(condition.matches(metadata) for condition in self.conditions) and all(
+            group.matches(metadata) for group in self.groups
+        )
 
     def merged(self, other: "Filter") -> "Filter":
-        """Both filters at once; where they name the same key, `other` wins."""
+        """Both filters at once; where their conditions name the same key, `other` wins. Groups all hold."""
         keys = {condition.key for condition in other.conditions}
         kept = tuple(condition for condition in self.conditions if condition.key not in keys)
-        return Filter(kept + other.conditions)
+        return Filter(kept + other.conditions, self.groups + other.groups)
 
 
 def parse_filter(raw: Mapping[str, Any] | None) -> Filter:
     """Turn what a client or a llamafarm.yaml wrote into a Filter, or say which part is not understood."""
+    parsed = _parsed(raw or {}, 0)
+    if len(parsed) > MAX_CONDITIONS:
+        raise InvalidInputError(f"filter has {len(parsed)} conditions; at most {MAX_CONDITIONS} are accepted")
+    return parsed
+
+
+def _parsed(raw: Mapping[str, Any], depth: int) -> Filter:
+    if depth > MAX_DEPTH:
+        raise InvalidInputError(f"filter has more than {MAX_DEPTH} of $and, $or and $not inside each other")
     conditions: list[Condition] = []
-    for key, value in (raw or {}).items():
-        conditions.extend(_conditions(key, value))
-    if len(conditions) > MAX_CONDITIONS:
-        raise InvalidInputError(f"filter has {len(conditions)} conditions; at most {MAX_CONDITIONS} are accepted")
-    return Filter(tuple(conditions))
+    groups: list[Group] = []
+    for key, value in raw.items():
+        if key == "$and":
+            for each in _listed(key, value, depth):
+                conditions += each.conditions
+                groups += each.groups
+        elif key == "$or":
+            groups.append(Group("or", _listed(key, value, depth)))
+        elif key == "$not":
+            groups.append(Group("not", _listed(key, [value], depth)))
+        else:
+            conditions += _conditions(key, value)
+            groups += [Group("not", (_parsed({key: each}, depth + 1),)) for each in _denied(value)]
+    return Filter(tuple(conditions), tuple(groups))
+
+
+def _listed(name: str, value: Any, depth: int) -> tuple[Filter, ...]:
+    """The filters that stand under `$and`, `$or` or `$not`. An empty one holds for everything, so it is refused."""
+    filters = value if isinstance(value, Sequence) and not isinstance(value, str) else []
+    if not filters or not all(isinstance(each, Mapping) and each for each in filters):
+        expected = "a filter" if name == "$not" else "a list of filters"
+        raise InvalidInputError(f"filter '{name}' expects {expected}, such as {{'filename': 'a.pdf'}}; got {value!r}")
+    return tuple(_parsed(each, depth + 1) for each in filters)
+
+
+def _denied(value: Any) -> list[Any]:
+    """What stands under `$not` for one key."""
+    return [value[name] for name in ("$not", "not") if name in value] if isinstance(value, Mapping) else []
 
 
 def _conditions(key: str, value: Any) -> list[Condition]:
     if not key or key.startswith(("_", "$")) or not _is_unicode(key):
         raise InvalidInputError(f"filter key {key!r} is not a metadata key; expected a name such as 'filename'")
     if isinstance(value, Mapping):
-        return [_operator_condition(key, name, operand) for name, operand in value.items()]
+        return [
+            _operator_condition(key, name, operand) for name, operand in value.items() if name not in ("$not", "not")
+        ]
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [Condition(key, "in", _scalars(key, value))]
     return [Condition(key, "eq", _scalars(key, [value]))]

@@ -9,6 +9,7 @@ from typing import Any
 from rag.errors import BadRequestError
 from rag.llms.base import Message
 from rag.llms.messages import image_urls, text_of
+from rag.places import file_name, places
 from rag.types import Hit
 
 SOURCES_HEADER = (
@@ -93,30 +94,14 @@ def lay_context(hits: Sequence[Hit]) -> str:
 
 def source_name(hit: Hit) -> str:
     """The file a hit comes from, as people know it."""
-    for key in ("filename", "file_name", "source", "title"):
-        value = hit.metadata.get(key)
-        if value:
-            return str(value)
-    return hit.file_key.rpartition("/")[2]
-
-
-def page_of(hit: Hit) -> str | None:
-    """`3`, `3-5` for a chunk that runs over several pages, None where there are none."""
-    metadata = hit.metadata
-    first = next((metadata[key] for key in ("page_start", "page", "page_number") if metadata.get(key)), None)
-    if first is None:
-        return None
-    last = metadata.get("page_end")
-    return str(first) if not last or last == first else f"{first}-{last}"
+    return file_name(hit.metadata) or hit.file_key.rpartition("/")[2]
 
 
 def _source(number: int, hit: Hit) -> str:
     labels = [f'number="{number}"', f'file="{_label(source_name(hit))}"']
-    page = page_of(hit)
-    if page is not None:
-        labels.append(f'page="{_label(page)}"')
+    labels += [f'{kind}="{_label(name)}"' for kind, name in places(hit.metadata)]
     labels.append(f'score="{round(hit.score, 3)}"')
-    return f"<source {' '.join(labels)}>\n{escape_source(hit.text)}\n</source>"
+    return f"<source {' '.join(labels)}>\n{escape_source(hit.read_text)}\n</source>"
 
 
 def _label(text: str) -> str:

@@ -3,7 +3,8 @@
 import importlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,10 +16,30 @@ Component = TypeVar("Component")
 _SECRET_NAME = re.compile(r"(key|token|secret|passw(or)?d|authorization|credentials?)$", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """Why an option that other programs know does nothing here.
+
+    Args:
+        harmless: values that ask for nothing else than what is done anyway.
+    """
+
+    harmless: tuple[Any, ...]
+    reason: str
+
+
 class ComponentOptions(BaseModel):
     """Base of every component's `Options`. A key that the component does not know is an error, not a default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    without_effect: ClassVar[Mapping[str, NoEffect]] = {}
+    """Keys that are no options: what reads llamafarm.yaml names them in a warning, with the reason."""
+
+    @classmethod
+    def remarks(cls, values: Mapping[str, Any]) -> list[str]:
+        """Sentences on values that are accepted and do less than they say."""
+        return []
 
 
 class Registry(Generic[Component]):

@@ -14,7 +14,8 @@ OWN_KEYS = frozenset(
     {
         "filename", "source", "file_hash", "document_id", "dataset", "content_type", "size", "parser", "chunk_strategy",
         "total_chunks", "chunk_id", "chunk_index", "char_start", "char_end", "token_count", "page_number", "page_start",
-        "page_end", "heading_path", "slide_number", "sheet", "member", "attachment", "chapter",
+        "page_end", "heading_path", "slide_number", "sheet", "member", "attachment", "chapter", "parent_start",
+        "parent_end", "table_header",
     }
 )  # fmt: skip
 """Metadata keys that `rag.pipelines.ingest` sets on every chunk, whatever a document says."""
@@ -99,7 +100,11 @@ class Document:
 class Chunk:
     """A piece of a document: `document.text[start:end] == text`, always.
 
-    `token_count` is in the embedder's own tokenizer and never above its window.
+    Args:
+        token_count: of `embedded_text`, in the embedder's own tokenizer; never above its window.
+        table_header: the first rows of the table that the chunk begins in the middle of; embedded, searched and
+            shown with it, but no part of its span.
+        parent: characters of the section around it, which a query may return in its place.
     """
 
     index: int
@@ -110,6 +115,17 @@ class Chunk:
     page_start: int | None = None
     page_end: int | None = None
     heading_path: tuple[str, ...] = ()
+    table_header: str = ""
+    parent: tuple[int, int] | None = None
+
+    @property
+    def embedded_text(self) -> str:
+        return with_table_header(self.text, self.table_header)
+
+
+def with_table_header(text: str, header: Scalar | None) -> str:
+    """The text of a chunk as embedders and models read it: under the column names that it was cut from."""
+    return f"{header}\n{text}" if header else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,11 @@ class Record:
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
 
+def record_id(file_key: str, generation: str, index: int) -> str:
+    """Derived from content: the same file with the same options gives the same ids, in the order of its chunks."""
+    return f"{file_key}/{generation}/{index:06d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk with a score in [0, 1]; higher is better in every mode and every store.
@@ -146,3 +167,8 @@ class Hit:
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     vector: Vector | None = field(default=None, compare=False)
+
+    @property
+    def read_text(self) -> str:
+        """What models read: the text, under the column names where it begins in the middle of a table."""
+        return with_table_header(self.text, self.metadata.get("table_header"))

@@ -21,6 +21,7 @@ from server.routers import (
     databases,
     datasets,
     designer,
+    evaluation,
     event_logs,
     examples,
     health,
@@ -34,6 +35,7 @@ from server.routers import (
     sessions,
     system,
     tasks,
+    upkeep,
 )
 from server.routers.designer import DesignerPages
 from server.routers.reference_page import ASSETS_PATH, page_files, show_reference
@@ -51,7 +53,9 @@ ROUTERS = (
     datasets.router,
     tasks.router,
     rag.router,
+    evaluation.router,
     databases.router,
+    upkeep.router,
     maintenance.router,
     chat.router,
     sessions.router,

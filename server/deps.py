@@ -14,6 +14,7 @@ from server.services.databases import DatabaseService
 from server.services.datasets import DatasetService
 from server.services.documents import DocumentService
 from server.services.embeddings import EmbeddingService
+from server.services.evaluation import EvaluationService
 from server.services.events import EventLogService
 from server.services.examples import ExampleService
 from server.services.health import HealthService
@@ -29,9 +30,10 @@ from server.services.releases import ReleaseService
 from server.services.sessions import SessionService
 from server.services.tasks import TaskService
 from server.services.transfer import TransferService
+from server.services.upkeep import UpkeepService
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
@@ -40,95 +42,103 @@ def get_services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def get_settings(services: ServicesDep) -> Settings:
+async def get_settings(services: ServicesDep) -> Settings:
     return services.engine.settings
 
 
-def get_request_id(request: Request) -> str | None:
+async def get_request_id(request: Request) -> str | None:
     return getattr(request.state, "request_id", None)
 
 
-def get_projects(services: ServicesDep) -> ProjectService:
+async def get_projects(services: ServicesDep) -> ProjectService:
     return services.projects
 
 
-def get_datasets(services: ServicesDep) -> DatasetService:
+async def get_datasets(services: ServicesDep) -> DatasetService:
     return services.datasets
 
 
-def get_examples(services: ServicesDep) -> ExampleService:
+async def get_examples(services: ServicesDep) -> ExampleService:
     return services.examples
 
 
-def get_tasks(services: ServicesDep) -> TaskService:
+async def get_tasks(services: ServicesDep) -> TaskService:
     return services.tasks
 
 
-def get_databases(services: ServicesDep) -> DatabaseService:
+async def get_databases(services: ServicesDep) -> DatabaseService:
     return services.databases
 
 
-def get_database_editor(services: ServicesDep) -> DatabaseEditor:
+async def get_database_editor(services: ServicesDep) -> DatabaseEditor:
     return services.database_editor
 
 
-def get_documents(services: ServicesDep) -> DocumentService:
+async def get_documents(services: ServicesDep) -> DocumentService:
     return services.documents
 
 
-def get_previews(services: ServicesDep) -> PreviewService:
+async def get_previews(services: ServicesDep) -> PreviewService:
     return services.previews
 
 
-def get_maintenance(services: ServicesDep) -> MaintenanceService:
+async def get_maintenance(services: ServicesDep) -> MaintenanceService:
     return services.maintenance
 
 
-def get_pruning(services: ServicesDep) -> PruningService:
+async def get_pruning(services: ServicesDep) -> PruningService:
     return services.pruning
 
 
-def get_transfers(services: ServicesDep) -> TransferService:
+async def get_transfers(services: ServicesDep) -> TransferService:
     return services.transfers
 
 
-def get_rag(services: ServicesDep) -> RagService:
+async def get_rag(services: ServicesDep) -> RagService:
     return services.rag
 
 
-def get_rag_health(services: ServicesDep) -> RagHealthService:
+async def get_upkeep(services: ServicesDep) -> UpkeepService:
+    return services.upkeep
+
+
+async def get_rag_health(services: ServicesDep) -> RagHealthService:
     return services.rag_health
 
 
-def get_sessions(services: ServicesDep) -> SessionService:
+async def get_evaluations(services: ServicesDep) -> EvaluationService:
+    return services.evaluations
+
+
+async def get_sessions(services: ServicesDep) -> SessionService:
     return services.sessions
 
 
-def get_event_logs(services: ServicesDep) -> EventLogService:
+async def get_event_logs(services: ServicesDep) -> EventLogService:
     return services.event_logs
 
 
-def get_chat(services: ServicesDep) -> ChatService:
+async def get_chat(services: ServicesDep) -> ChatService:
     return services.chat
 
 
-def get_health(services: ServicesDep) -> HealthService:
+async def get_health(services: ServicesDep) -> HealthService:
     return services.health
 
 
-def get_model_cache(services: ServicesDep) -> ModelCacheService:
+async def get_model_cache(services: ServicesDep) -> ModelCacheService:
     return services.model_cache
 
 
-def get_openai_models(services: ServicesDep) -> OpenAIModels:
+async def get_openai_models(services: ServicesDep) -> OpenAIModels:
     return services.openai_models
 
 
-def get_embeddings(services: ServicesDep) -> EmbeddingService:
+async def get_embeddings(services: ServicesDep) -> EmbeddingService:
     return services.embeddings
 
 
-def get_releases(services: ServicesDep) -> ReleaseService:
+async def get_releases(services: ServicesDep) -> ReleaseService:
     return services.releases
 
 
@@ -156,8 +166,10 @@ PreviewServiceDep = Annotated[PreviewService, Depends(get_previews)]
 MaintenanceServiceDep = Annotated[MaintenanceService, Depends(get_maintenance)]
 PruningServiceDep = Annotated[PruningService, Depends(get_pruning)]
 TransferServiceDep = Annotated[TransferService, Depends(get_transfers)]
+UpkeepServiceDep = Annotated[UpkeepService, Depends(get_upkeep)]
 RagServiceDep = Annotated[RagService, Depends(get_rag)]
 RagHealthServiceDep = Annotated[RagHealthService, Depends(get_rag_health)]
+EvaluationServiceDep = Annotated[EvaluationService, Depends(get_evaluations)]
 SessionServiceDep = Annotated[SessionService, Depends(get_sessions)]
 EventLogServiceDep = Annotated[EventLogService, Depends(get_event_logs)]
 ChatServiceDep = Annotated[ChatService, Depends(get_chat)]

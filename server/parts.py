@@ -24,6 +24,7 @@ from server.services.databases import DatabaseService
 from server.services.datasets import DatasetService
 from server.services.documents import DocumentService
 from server.services.embeddings import EmbeddingService
+from server.services.evaluation import EvaluationService
 from server.services.event_writer import EventWriter
 from server.services.events import EventLogService, ProjectRecords
 from server.services.examples import ExampleService
@@ -44,6 +45,7 @@ from server.services.seed import SeedProject, SeedSearcher
 from server.services.sessions import SessionService
 from server.services.tasks import TaskService
 from server.services.transfer import TransferService
+from server.services.upkeep import UpkeepService
 from server.services.warm_up import WarmUp
 from state.contents import DatabaseContents
 from state.database import StateDatabase
@@ -88,9 +90,11 @@ class Services:
     maintenance: MaintenanceService
     pruning: PruningService
     transfers: TransferService
+    upkeep: UpkeepService
     searcher: Searcher
     rag: RagService
     rag_health: RagHealthService
+    evaluations: EvaluationService
     chat: ChatService
     sessions: SessionService
     event_logs: EventLogService
@@ -168,13 +172,15 @@ async def open_services(engine: Engine) -> AsyncIterator[Services]:
             databases=DatabaseService(projects),
             database_editor=DatabaseEditor(projects, access, settings.project_variables),
             documents=DocumentService(access),
-            previews=PreviewService(projects, settings),
+            previews=PreviewService(projects, settings, engine.assembly.embedder),
             maintenance=maintenance,
             pruning=PruningService(projects, access, maintenance),
             transfers=TransferService(access, settings),
+            upkeep=UpkeepService(projects, access, dispatcher, settings.project_variables),
             searcher=searcher,
             rag=RagService(projects, searcher),
             rag_health=RagHealthService(access),
+            evaluations=EvaluationService(projects, access.contents, dispatcher, settings),
             chat=ChatService(
                 SessionTurns(sessions, wait_s=settings.session_wait_s),
                 searcher,

@@ -91,6 +91,7 @@ class DatabaseContents:
             TaskRow.namespace == namespace,
             TaskRow.project == project,
             TaskRow.database == database,
+            TaskRow.kind.in_(("ingest", "upkeep")),
             TaskRow.finished_at.is_(None),
             TaskRow.cancelled_at.is_(None),
         )

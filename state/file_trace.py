@@ -22,7 +22,7 @@ LOGGED_STATES = frozenset({"processed", "failed"})
 def log_end(session: Session, row: TaskFileRow, trace: Sequence[Note], now: float) -> None:
     """Write the event of a file that has just been given its last state."""
     task = session.get(TaskRow, row.task_id)
-    if task is None or row.state not in LOGGED_STATES:
+    if task is None or task.kind != "ingest" or row.state not in LOGGED_STATES:
         return
     place = {"dataset_name": task.dataset, "database": task.database, "strategy": task.strategy}
     notes = list(trace) or [_start(row, place, now)]

@@ -57,6 +57,19 @@ class TaskRow(Base):
     """When replaced generations and check-points of this task were removed."""
     removed_at: Mapped[float | None] = mapped_column(Float)
     """When its project was deleted: nobody is told of it any more, and its row goes once it is cleaned up."""
+    kind: Mapped[str] = mapped_column(String(16), default="ingest", server_default="ingest")
+    """`ingest`, `evaluate` or `upkeep`: the one row in `task_file` of the latter two stands for the whole work, and
+    their dataset is empty."""
+
+
+class EvaluationRow(Base):
+    """What an evaluation was asked for, and what it found."""
+
+    __tablename__ = "evaluation"
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("task.id", ondelete="CASCADE"), primary_key=True)
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
 class TaskFileRow(Base):

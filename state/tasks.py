@@ -17,6 +17,7 @@ from state.events import Note
 from state.file_trace import log_end
 from state.tables import FileRow, TaskFileRow, TaskRow
 from state.task_states import FINAL_STATES, RUNNING, WAITING, Stage
+from state.upkeep_tasks import refuse_during_upkeep
 
 MAX_PARSE_CRASHES = 2
 MAX_EMBED_CRASHES = 6
@@ -68,6 +69,8 @@ class ClaimedFile:
     details: dict[str, Any]
     generation: str = ""
     is_cancelled: bool = False
+    kind: str = "ingest"
+    """Of its task; what an `evaluate` claims is no file."""
     trace: list[Note] = field(default_factory=list)
     """What was done so far, for the event log; see `TaskStore.note`."""
 
@@ -83,10 +86,15 @@ class TaskStore:
     # -- making and reading ---------------------------------------------------------------------------------
 
     def create(self, task: TaskRow, files: Sequence[NewFile]) -> list[NewFile]:
-        """Returns the files that are in the task: those that were removed since they were listed stay out."""
+        """Returns the files that are in the task: those that were removed since they were listed stay out.
+
+        Raises:
+            ConflictError: the database is being rebuilt or moved.
+        """
         now = self._clock()
         task.created_at = now
         with self._database.write() as session:
+            refuse_during_upkeep(session, task)
             present = set(session.scalars(_hashes_of(task.namespace, task.project, task.dataset)))
             kept = [file for file in files if file.file_hash in present]
             if all(file.unchanged_chunks is not None for file in kept):
@@ -574,6 +582,7 @@ def _claimed(row: TaskFileRow, task: TaskRow) -> ClaimedFile:
         details=dict(row.details or {}),
         generation=row.generation or "",
         is_cancelled=task.cancelled_at is not None,
+        kind=task.kind,
         trace=_notes(row),
     )
 

@@ -21,17 +21,23 @@ from rag.errors import NotFoundError, RagError, UpstreamError
 from rag.stores.base import Store
 from state.cancellation import Cancellation, CancellationStore, Reverted
 from state.database import StateDatabase
+from state.evaluations import KIND as EVALUATION
+from state.evaluations import EvaluationStore
 from state.file_names import StoredFile
 from state.generations import GenerationStore
 from state.tables import TaskRow
 from state.task_lists import TaskLists, TaskState
 from state.tasks import TaskStore
+from state.upkeep_tasks import KIND as UPKEEP
+from state.upkeep_tasks import UpkeepTasks
 from state.workers import WorkerInfo, WorkerRegistry
 from workers.app import create_celery
 from workers.checkpoints import Checkpoints
+from workers.evaluation_progress import evaluation_body, evaluation_summary
 from workers.new_files import NewFiles
 from workers.progress import file_body, task_body, task_summary
 from workers.queue import TaskQueue
+from workers.upkeep_progress import upkeep_body, upkeep_summary
 
 _PART_ID = re.compile(r"(?P<task>[0-9a-f-]{36})-(?P<position>[0-9]{1,9})", re.ASCII)
 """Of one file of a task, as `meta.files` gives it."""
@@ -56,6 +62,8 @@ class Dispatcher:
         self._tasks = TaskStore(database, lease_s=settings.lease_s, clock=clock)
         self._lists = TaskLists(database)
         self._cancellations = CancellationStore(database, clock=clock)
+        self._evaluations = EvaluationStore(database, clock=clock)
+        self._upkeep = UpkeepTasks(database, clock=clock)
         self._generations = GenerationStore(database)
         self._workers = WorkerRegistry(database)
         self._queue = queue or TaskQueue(create_celery(settings))
@@ -86,8 +94,7 @@ class Dispatcher:
             NotFoundError: the dataset's strategy or database is not in the configuration any more.
             UpstreamError: the broker does not answer; no task was made.
         """
-        snapshot = config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"prompts", "mcp"})
-        snapshot["runtime"] = {}  # an ingest asks no language model: its keys need not be copied
+        snapshot = _snapshot(config)
         config = ProjectConfig.parse(snapshot)  # what the workers will read, so that both find the same generation
         entry = config.dataset(dataset)
         strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
@@ -126,6 +133,84 @@ class Dispatcher:
             if each.hash not in present:
                 self._generations.forget(*place, each.hash)
 
+    def start_evaluation(
+        self,
+        *,
+        namespace: str,
+        project: str,
+        database: str,
+        config: ProjectConfig,
+        request: dict[str, Any],
+        request_id: str | None = None,
+    ) -> str:
+        """Make a task that evaluates a database and queue it; returns the task's id.
+
+        Args:
+            request: what `workers.evaluate_stage` reads: questions or synthetic, strategies, chunkings, k.
+
+        Raises:
+            OverloadedError: too many are under way.
+            UpstreamError: the broker does not answer; no task was made.
+        """
+        self._queue.check()
+        task = TaskRow(
+            id=str(uuid.uuid4()),
+            kind=EVALUATION,
+            namespace=namespace,
+            project=project,
+            dataset="",
+            strategy="",
+            database=database,
+            config=_snapshot(config),
+            request_id=request_id,
+        )
+        row = self._evaluations.create(task, request)
+        try:
+            self._queue.send_stage("embed", [row])
+        except UpstreamError as error:  # the sweeper sends it
+            log.warning("task.not_announced", name="embed", task_id=task.id, error=error.message)
+        return task.id
+
+    def start_upkeep(
+        self,
+        *,
+        namespace: str,
+        project: str,
+        database: str,
+        config: ProjectConfig,
+        work: dict[str, Any],
+        title: str,
+        chunk_count: int,
+        request_id: str | None = None,
+    ) -> str:
+        """Make a task that works on a whole database and queue it; returns the task's id.
+
+        Args:
+            work: what `workers.upkeep_stage` reads.
+
+        Raises:
+            ConflictError: something is writing to the database.
+            UpstreamError: the broker does not answer; no task was made.
+        """
+        self._queue.check()
+        task = TaskRow(
+            id=str(uuid.uuid4()),
+            kind=UPKEEP,
+            namespace=namespace,
+            project=project,
+            dataset="",
+            strategy="",
+            database=database,
+            config=_snapshot(config),
+            request_id=request_id,
+        )
+        row = self._upkeep.create(task, work, title=title, chunk_count=chunk_count)
+        try:
+            self._queue.send_stage("embed", [row])
+        except UpstreamError as error:  # the sweeper sends it
+            log.warning("task.not_announced", name="embed", task_id=task.id, error=error.message)
+        return task.id
+
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         """The body of `GET …/tasks/{task_id}`, for a task and for one of its files."""
         if part := _PART_ID.fullmatch(task_id):
@@ -135,6 +220,10 @@ class Dispatcher:
         found = self._tasks.get(namespace, project, task_id)
         if found is None:
             raise NotFoundError(f"Task {task_id} not found")
+        if found[0].kind == UPKEEP:
+            return upkeep_body(*found)
+        if found[0].kind == EVALUATION:
+            return evaluation_body(*found, self._evaluations.result(task_id))
         return task_body(*found)
 
     def task_stamp(self, namespace: str, project: str, task_id: str) -> tuple[Any, ...]:
@@ -152,7 +241,9 @@ class Dispatcher:
     ) -> dict[str, Any]:
         """The body of `GET …/tasks`, newest first."""
         total, page = self._lists.page(namespace, project, states=states, limit=limit, offset=offset)
-        return {"total": total, "tasks": [task_summary(*each) for each in page], "limit": limit, "offset": offset}
+        summaries = {EVALUATION: evaluation_summary, UPKEEP: upkeep_summary}
+        tasks = [summaries.get(each[0].kind, task_summary)(*each) for each in page]
+        return {"total": total, "tasks": tasks, "limit": limit, "offset": offset}
 
     def failed_files(self, namespace: str, project: str, dataset: str) -> set[str]:
         """Hashes of the files that failed when they were processed last."""
@@ -318,6 +409,12 @@ class Dispatcher:
             self._queue.send(name, task_id)
         except UpstreamError as error:
             log.warning("task.not_announced", name=name, task_id=task_id, error=error.message)
+
+
+def _snapshot(config: ProjectConfig) -> dict[str, Any]:
+    """Without models: no task asks those that it holds, so that their keys need not be copied."""
+    snapshot = config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"prompts", "mcp"})
+    return {**snapshot, "runtime": {}}
 
 
 def _names(folder: Path) -> set[str]:

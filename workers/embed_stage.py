@@ -1,15 +1,24 @@
-"""Stage two: chunks → vectors in the store, made visible together by one switch."""
+"""Stage two: chunks → vectors in the store, made visible together by one switch. What needs a model to be cut is cut
+here as well."""
 
 from config.processing import FORCED, ProcessingPlan
+from rag.chunkers.base import MeaningChunker
+from rag.chunkers.distances import distances_by
+from rag.embedders.base import Embedder
+from rag.embedders.vector_cache import CachedEmbedder
 from rag.errors import CancelledTaskError, ConflictError
-from rag.pipelines.ingest import FileIdentity, StoredCounts, build_metadata, embed_and_write
+from rag.pipelines.ingest import FileIdentity, ParseRoute, StoredCounts, build_metadata, cut, embed_and_write
 from rag.stores.base import Store
-from rag.types import Chunk, Document, Vector
+from rag.types import Chunk, Document, Vector, with_table_header
+from state.evaluations import KIND as EVALUATION
 from state.tasks import ClaimedFile
+from state.upkeep_tasks import KIND as UPKEEP
 from workers.checkpoints import Checkpoints
-from workers.parse_stage import REPARSES
+from workers.evaluate_stage import run_evaluation
+from workers.parse_stage import REPARSES, note_chunks
 from workers.runtime import Runtime
 from workers.stage_frame import Reporter, dataset_of, generation_of, plan_of, run_stage
+from workers.upkeep_stage import run_upkeep
 
 MAX_REPARSES = 2
 
@@ -20,22 +29,56 @@ def run_embed(runtime: Runtime, file_id: int) -> None:
 
 
 def _embed(runtime: Runtime, claimed: ClaimedFile) -> None:
+    if claimed.kind == EVALUATION:
+        run_evaluation(runtime, claimed)
+        return
+    if claimed.kind == UPKEEP:
+        run_upkeep(runtime, claimed)
+        return
     plan = plan_of(runtime, claimed)
     identity = _identity(claimed, plan)
-    loaded = _load(Checkpoints(dataset_of(runtime, claimed)), claimed, plan, identity.generation)
+    checkpoints = Checkpoints(dataset_of(runtime, claimed))
+    loaded = _load(checkpoints, claimed, plan, identity.generation)
     if isinstance(loaded, str):
         _parse_again(runtime, claimed, loaded)
         return
+    document, chunks = loaded
     database = runtime.config_of(claimed).database(claimed.database)
     store = runtime.assembly.raw_store(claimed.namespace, claimed.project, database)
     try:
-        model_id = _write(runtime, claimed, store, identity, plan, loaded)
-        _commit(runtime, claimed, identity.generation, len(loaded[1]), model_id)
+        if chunks is None:
+            chunks = _cut(runtime, claimed, plan, document)
+            checkpoints.save_chunks(claimed.file_hash, identity.generation, chunks)
+        model_id = _write(runtime, claimed, store, identity, plan, (document, chunks))
+        _commit(runtime, claimed, identity.generation, len(chunks), model_id)
     except CancelledTaskError:
         if runtime.tasks.may_discard(claimed, claimed.owner, identity.generation):
             store.delete(identity.file_key, identity.generation)
             runtime.tasks.end_discard(claimed.id, claimed.owner)
         raise
+
+
+def _route(claimed: ClaimedFile, plan: ProcessingPlan) -> ParseRoute:
+    return plan.parse_routes[int(claimed.details["route"])]
+
+
+def _cut(runtime: Runtime, claimed: ClaimedFile, plan: ProcessingPlan, document: Document) -> list[Chunk]:
+    """Chunks whose places depend on what the embedder makes of the text. They are kept like those of the other stage,
+    so that a try after a crash goes on with the same ones, whatever the last digits of the vectors are."""
+    embedder = _embedder(runtime, claimed)
+    reporter = Reporter(runtime, claimed)
+    distances = distances_by(embedder.embed_documents, lambda _done: reporter.written(0))
+    chunks = cut(document, _route(claimed, plan).chunker, distances)
+    if not runtime.tasks.report(claimed.id, claimed.owner, chunk_count=len(chunks)):
+        raise CancelledTaskError("Task cancelled")
+    note_chunks(runtime, claimed, chunks)
+    return chunks
+
+
+def _embedder(runtime: Runtime, claimed: ClaimedFile) -> Embedder:
+    """The database's, which embeds no text twice unless everything is to be made anew."""
+    embedder = runtime.assembly.embedder(runtime.config_of(claimed).database(claimed.database))
+    return CachedEmbedder(embedder, runtime.vectors, reads=FORCED not in claimed.generation)
 
 
 def _parse_again(runtime: Runtime, claimed: ClaimedFile, problem: str) -> None:
@@ -58,8 +101,8 @@ def _write(
     loaded: tuple[Document, list[Chunk]],
 ) -> str:
     document, chunks = loaded
-    route = plan.parse_routes[int(claimed.details["route"])]
-    embedder = runtime.assembly.embedder(runtime.config_of(claimed).database(claimed.database))
+    route = _route(claimed, plan)
+    embedder = _embedder(runtime, claimed)
     counts = embed_and_write(
         identity,
         chunks,
@@ -100,7 +143,7 @@ def _known_vectors(runtime: Runtime, claimed: ClaimedFile, store: Store, identit
         return {}
     # Of another length when the model was changed: the store then says so, once it is given a vector of the new one.
     return {
-        record.text: record.vector
+        with_table_header(record.text, record.metadata.get("table_header")): record.vector
         for record in store.records(identity.file_key, live.generation)
         if len(record.vector) == store.identity.dimension
     }
@@ -115,8 +158,8 @@ def _written_before(claimed: ClaimedFile, store: Store, identity: FileIdentity) 
 
 def _load(
     checkpoints: Checkpoints, claimed: ClaimedFile, plan: ProcessingPlan, generation: str
-) -> tuple[Document, list[Chunk]] | str:
-    """What the parse stage left, or why it cannot be had."""
+) -> tuple[Document, list[Chunk] | None] | str:
+    """What the parse stage left, or why it cannot be had. No chunks where it leaves the cutting to this stage."""
     try:
         document = checkpoints.load_document(claimed.file_hash, plan.parse_fingerprint)
         chunks = None if document is None else checkpoints.load_chunks(claimed.file_hash, generation, document)
@@ -124,7 +167,9 @@ def _load(
         return error.message
     except ValueError as error:  # damaged by a loss of power
         return f"it is damaged ({type(error).__name__})"
-    return "it is missing" if document is None or chunks is None else (document, chunks)
+    if document is None or (chunks is None and not isinstance(_route(claimed, plan).chunker, MeaningChunker)):
+        return "it is missing"
+    return document, chunks
 
 
 def _identity(claimed: ClaimedFile, plan: ProcessingPlan) -> FileIdentity:

@@ -44,24 +44,26 @@ class NewFiles:
         given = file.parser_overrides if self._overrides is None else self._overrides
         overrides = overrides_of(given, self._strategy, file.original_file_name)
         details: dict[str, Any] = {OVERRIDES: overrides} if overrides else {}
-        generation = generation_name(file.hash, self._fingerprint(overrides))
+        places = (self._database.place, *self._database.former_places)
+        names = [generation_name(file.hash, self._fingerprint(overrides, place)) for place in places]
+        generation = names[0]
         if self._mark is not None:
             generation = forced(generation, self._mark)
-        elif has_bytes and live is not None and self._is_live(live, generation):
+        elif has_bytes and live is not None and any(self._is_live(live, name) for name in names):
             return NewFile(file.hash, file.original_file_name, live.generation or generation, live.chunk_count, details)
         return NewFile(file.hash, file.original_file_name, generation, details=details)
 
     def _is_live(self, live: LiveFile, generation: str) -> bool:
         return live.database == self._database.name and same_chunks(live.generation, generation)
 
-    def _fingerprint(self, overrides: Mapping[str, Mapping[str, Any]]) -> str:
+    def _fingerprint(self, overrides: Mapping[str, Mapping[str, Any]], place: str) -> str:
         """Kept: ten thousand files have a few sets of options."""
-        key = json.dumps(overrides, sort_keys=True)
+        key = json.dumps([overrides, place], sort_keys=True)
         if key not in self._fingerprints:
             try:
                 strategy = overridden(self._strategy, overrides)
             except BadRequestError:  # the strategy changed since the upload: the file fails in its stage and says so
                 strategy = self._strategy
             embedding = self._database.embedding_strategy_in_use()
-            self._fingerprints[key] = fingerprints(strategy, embedding, self._database.place)[0]
+            self._fingerprints[key] = fingerprints(strategy, embedding, place)[0]
         return self._fingerprints[key]

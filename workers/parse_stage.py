@@ -1,4 +1,4 @@
-"""Stage one: bytes → parsed text and the spans of its chunks."""
+"""Stage one: bytes → parsed text and the spans of its chunks, which are left to stage two where they need a model."""
 
 import structlog
 
@@ -7,6 +7,7 @@ from config.processing import FORCED, ProcessingPlan, same_chunks
 from rag.errors import UpstreamError
 from rag.parsers.detect import probe_file
 from rag.pipelines.ingest import ParsedFile, parse_file
+from rag.types import Chunk
 from state.file_trace import FIRST_NOTE
 from state.generations import LiveFile
 from state.tasks import ClaimedFile
@@ -54,7 +55,10 @@ def _parse(runtime: Runtime, claimed: ClaimedFile) -> None:
     _note_parsed(runtime, claimed, parsed, probe.media_type)
     checkpoints = Checkpoints(dataset)
     checkpoints.save_document(claimed.file_hash, plan.parse_fingerprint, parsed.document)
-    checkpoints.save_chunks(claimed.file_hash, generation, parsed.chunks)
+    if parsed.is_cut:
+        checkpoints.save_chunks(claimed.file_hash, generation, parsed.chunks)
+    else:
+        checkpoints.drop_chunks(claimed.file_hash, generation)  # of a try before this one: they may be damaged
     details = _details(parsed, plan, probe.media_type, probe.size_bytes)
     details |= {key: claimed.details[key] for key in (REPARSES, OVERRIDES) if key in claimed.details}
     count, trace = len(parsed.chunks), claimed.trace
@@ -82,8 +86,13 @@ def _note_start(runtime: Runtime, claimed: ClaimedFile, media_type: str, size_by
 def _note_parsed(runtime: Runtime, claimed: ClaimedFile, parsed: ParsedFile, media_type: str) -> None:
     names = {"filename": claimed.filename, "parsers": [parsed.route.name], "mime_type": media_type}
     runtime.tasks.note(claimed, "file_parsed", **names)
-    count = len(parsed.chunks)
-    size = round(sum(len(chunk.text) for chunk in parsed.chunks) / max(1, count))
+    if parsed.is_cut:
+        note_chunks(runtime, claimed, parsed.chunks)
+
+
+def note_chunks(runtime: Runtime, claimed: ClaimedFile, chunks: list[Chunk]) -> None:
+    count = len(chunks)
+    size = round(sum(len(chunk.text) for chunk in chunks) / max(1, count))
     runtime.tasks.note(claimed, "chunks_created", chunk_count=count, avg_chunk_size=size, file_hash=claimed.file_hash)
 
 

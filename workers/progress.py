@@ -75,12 +75,12 @@ def task_summary(task: TaskRow, tally: Tally) -> dict[str, Any]:
         "error": error,
         "traceback": None,
         "cancelled": task.cancelled_at is not None,
-        "created_at": _moment(task.created_at),
-        "finished_at": _moment(task.finished_at),
+        "created_at": moment(task.created_at),
+        "finished_at": moment(task.finished_at),
     }
 
 
-def _moment(seconds: float | None) -> str | None:
+def moment(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 

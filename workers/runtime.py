@@ -13,6 +13,7 @@ from celery import Celery
 from config.assemble import Assembly
 from config.project import ProjectConfig
 from config.settings import Settings
+from rag.embedders.vector_cache import VectorCache
 from state.cancellation import CancellationStore
 from state.database import StateDatabase
 from state.generations import GenerationStore
@@ -32,6 +33,7 @@ class Runtime:
     cancellations: CancellationStore
     generations: GenerationStore
     assembly: Assembly
+    vectors: VectorCache
     queue: TaskQueue
     leases: LeaseKeeper
     claims: Iterator[int] = field(default_factory=itertools.count)
@@ -58,6 +60,9 @@ def open_runtime(settings: Settings, app: Celery) -> Runtime:
         cancellations=CancellationStore(database),
         generations=generations,
         assembly=Assembly(settings, generations.live_check),
+        vectors=VectorCache(
+            settings.data_dir / "cache" / "vectors.sqlite3", max_bytes=settings.embedding_cache_mb * 1024 * 1024
+        ),
         queue=TaskQueue(app),
         leases=LeaseKeeper(tasks, interval_s=settings.lease_s / 3),
     )

@@ -37,6 +37,9 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
         rows = list(session.scalars(select(TaskFileRow).where(TaskFileRow.task_id == task_id)))
     if task is None or task.finished_at is None:
         return
+    if task.kind != "ingest":  # wrote nothing to any store
+        runtime.tasks.mark_cleaned(task_id)
+        return
     live = runtime.generations.of_dataset(task.namespace, task.project, task.dataset)
     checkpoints = Checkpoints(ProjectPaths.of(runtime.settings, task.namespace, task.project).dataset(task.dataset))
     for row in rows:

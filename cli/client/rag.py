@@ -8,6 +8,7 @@ from cli.client.api import segment
 from cli.client.caller import Caller
 from cli.client.output import counted, human_size
 from cli.errors import CliError, UsageError
+from rag.places import cited
 
 SHOWN_CHARS = 500
 
@@ -43,6 +44,11 @@ def _value(text: str) -> Any:
         return text
 
 
+def stage(name: str | None) -> str | bool | None:
+    """What a query says of a stage: its type, or false for `none`."""
+    return False if name == "none" else name
+
+
 def print_results(lf: Caller, body: dict[str, Any], *, with_metadata: bool, with_score: bool) -> None:
     with lf.api() as api:
         answer = api.post(
@@ -58,6 +64,8 @@ def print_results(lf: Caller, body: dict[str, Any], *, with_metadata: bool, with
             lf.out.text("    " + shown.strip().replace("\n", "\n    "))
             if with_metadata:
                 lf.out.text("    " + json.dumps(hit.get("metadata") or {}, ensure_ascii=False))
+        if answer.get("stages"):
+            _show_stages(lf, answer["stages"])
 
     lf.out.result(answer, show)
     lf.out.note(
@@ -68,15 +76,31 @@ def print_results(lf: Caller, body: dict[str, Any], *, with_metadata: bool, with
         lf.out.note(note)
 
 
+def _show_stages(lf: Caller, stages: Sequence[dict[str, Any]]) -> None:
+    """What each stage took in and gave out, and its best candidate."""
+    lf.out.text()
+    rows = []
+    for stage in stages:
+        best: dict[str, Any] = next(iter(stage.get("top") or []), {})
+        score = f"{best['score']:.3f}" if best else None
+        asked = " | ".join(stage.get("queries") or [])
+        rows.append(
+            (
+                stage.get("stage"),
+                stage.get("candidates_in"),
+                stage.get("candidates_out"),
+                f"{stage.get('ms', 0):.1f}",
+                best.get("chunk_id"),
+                score,
+                asked,
+            )
+        )
+    lf.out.table(("STAGE", "IN", "OUT", "MS", "BEST", "SCORE", "SEARCHED FOR"), rows)
+
+
 def place(hit: dict[str, Any]) -> str:
     """`file.pdf, page 3`, as far as it is known."""
-    metadata = hit.get("metadata") or {}
-    name = metadata.get("filename") or hit.get("source") or metadata.get("source") or "?"
-    page = metadata.get("page_start") or metadata.get("page_number") or metadata.get("page")
-    last = metadata.get("page_end") or page
-    if page is None:
-        return str(name)
-    return f"{name}, page {page}" if last == page else f"{name}, pages {page}–{last}"
+    return cited(hit.get("metadata") or {}, hit.get("source"))
 
 
 def print_health(lf: Caller, database: str | None) -> None:

@@ -52,6 +52,27 @@ Alpha = Annotated[
 RerankModel = Annotated[
     str | None, typer.Option("--rerank-model", show_default=False, help="Model that puts the results in order.")
 ]
+QueryTransform = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query-transform",
+        show_default=False,
+        help="multi_query, hyde, decomposition, conversational or expansion; repeatable, in this order; none: none.",
+    ),
+]
+Reranker = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker", show_default=False, help="cross_encoder, late_interaction or llm; none: not the strategy's own."
+    ),
+]
+Expand = Annotated[
+    str | None,
+    typer.Option(
+        "--expand", show_default=False, help="neighbours or parent: more of the text around each result; none: not."
+    ),
+]
+Explain = Annotated[bool, typer.Option("--explain", help="Show what each stage of the search did, and how long.")]
 Expansion = Annotated[bool, typer.Option("--query-expansion", help="Search with rewordings of the question, too.")]
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=0, help="Cut each result's text; 0: not.")]
 WithMetadata = Annotated[bool, typer.Option("--include-metadata", help="Show the metadata of each result.")]
@@ -92,11 +113,15 @@ def query(
     rerank_model: RerankModel = None,
     query_expansion: Expansion = False,
     max_tokens: MaxTokens = 0,
+    query_transform: QueryTransform = None,
+    reranker: Reranker = None,
+    expand: Expand = None,
+    explain: Explain = False,
     include_metadata: WithMetadata = False,
     include_score: WithScore = True,
 ) -> None:
     """Search a database and print what is found."""
-    from cli.client.rag import parse_filters, print_results
+    from cli.client.rag import parse_filters, print_results, stage
 
     body = {
         "query": text,
@@ -111,6 +136,10 @@ def query(
         "rerank_model": rerank_model,
         "query_expansion": query_expansion or None,
         "max_tokens": max_tokens or None,
+        "query_transform": False if query_transform == ["none"] else query_transform or None,
+        "reranker": stage(reranker),
+        "expand": stage(expand),
+        "explain": explain or None,
     }
     print_results(lf, body, with_metadata=include_metadata, with_score=include_score)
 

@@ -14,13 +14,14 @@ chunkers = Registry[Chunker](
         "headings": "rag.chunkers.by_headings:HeadingsChunker",
         "pages": "rag.chunkers.by_pages:PagesChunker",
         "rows": "rag.chunkers.by_rows:RowsChunker",
+        "semantic": "rag.chunkers.by_meaning:SemanticChunker",
+        "code": "rag.chunkers.by_code:CodeChunker",
+        "parent_child": "rag.chunkers.parent_child:ParentChildChunker",
+        "email_sections": "rag.chunkers.by_email_sections:EmailSectionsChunker",
+        "full": "rag.chunkers.whole:FullChunker",
     },
     aliases={
         "sections": "headings",
-        "semantic": "paragraphs",  # until breakpoints are found by comparing embeddings
-        "code": "paragraphs",
-        "email_sections": "paragraphs",
-        "full": "rows",  # a whole table is rarely within an embedder's window: as much of it as fits
         "columns": "rows",  # a row carries its column names
     },
 )

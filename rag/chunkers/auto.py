@@ -1,6 +1,9 @@
-"""Leaves the choice to the document: rows where it is a table, headings where it has some, else paragraphs."""
+"""Leaves the choice to the document: rows where it is a table, the blocks of a program, the sections of a mail,
+headings where it has some, else paragraphs."""
 
-from rag.chunkers.base import TokenCounter
+from rag.chunkers.base import Chunker, TokenCounter
+from rag.chunkers.by_code import CodeChunker
+from rag.chunkers.by_email_sections import EmailSectionsChunker
 from rag.chunkers.by_headings import HeadingsChunker
 from rag.chunkers.by_rows import RowsChunker
 from rag.chunkers.options import SizeOptions
@@ -15,6 +18,15 @@ class AutoChunker:
     def __init__(self, options: SizeOptions, *, counter: TokenCounter) -> None:
         self._rows = RowsChunker(RowsChunker.Options(), counter=counter)
         self._headings = HeadingsChunker(options, counter=counter)
+        mail = EmailSectionsChunker(options, counter=counter)
+        code = CodeChunker(CodeChunker.Options(chunk_size=options.chunk_size), counter=counter)
+        self._by_parser: dict[str, Chunker] = {"CodeParser": code, "EmailParser": mail, "MsgParser": mail}
 
     def chunk(self, document: Document) -> list[Chunk]:
-        return (self._rows if document.rows else self._headings).chunk(document)
+        of_text = self._rows if _is_table(document) else self._headings
+        return self._by_parser.get(document.parser, of_text).chunk(document)
+
+
+def _is_table(document: Document) -> bool:
+    """Whether rows are most of its text: an archive may hold a table beside other files."""
+    return 2 * sum(end - start for start, end in document.rows) > len(document.text)

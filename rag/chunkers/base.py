@@ -1,8 +1,15 @@
 """The chunker role: a Document → chunks that the embedder can take whole."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.types import Chunk, Document
+
+Distances: TypeAlias = Callable[[list[str], int], NDArray[np.float32]]
+"""(texts, lag) → how far the meaning of each text is from that of the one `lag` places after it, in [0, 2]."""
 
 
 class TokenCounter(Protocol):
@@ -28,3 +35,12 @@ class Chunker(Protocol):
     """
 
     def chunk(self, document: Document) -> list[Chunk]: ...
+
+
+@runtime_checkable
+class MeaningChunker(Protocol):
+    """A chunker that compares what texts mean. It is left to those who have a model at hand: parsing loads none."""
+
+    def by(self, distances: Distances) -> Chunker:
+        """The chunker that compares with `distances`."""
+        ...

@@ -1,6 +1,7 @@
 """From pieces to chunks: what all chunkers share once they know where their pieces are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,9 +9,10 @@ from rag.chunkers.base import TokenCounter
 from rag.chunkers.packing import Measure, Rule, pack, refine
 from rag.chunkers.places import Places, heading_starts, join_headings
 from rag.chunkers.rulers import TokenRuler
-from rag.chunkers.spans import Finder, Positions, Spans, parted, trimmed
+from rag.chunkers.spans import Finder, Positions, Spans, line_spans, parted, sentence_spans, trimmed, word_spans
+from rag.chunkers.tables import TableMap, row_pieces, rows_whole
 from rag.errors import InvalidInputError
-from rag.types import Chunk, Document
+from rag.types import Chunk, Document, with_table_header
 
 MAX_TOKENS_PER_CHAR = 4
 """No tokenizer gives more tokens than a character has UTF-8 bytes: a limit in characters can make counting needless."""
@@ -20,26 +22,50 @@ Group = Callable[[Positions], Positions]
 
 
 class Cutter:
-    """Cuts one document; used once."""
+    """Cuts one document; used once.
 
-    def __init__(self, document: Document, counter: TokenCounter) -> None:
+    Args:
+        keeps_headings: whether a heading stays with what follows, at the price of coarser cuts below it.
+    """
+
+    def __init__(self, document: Document, counter: TokenCounter, *, keeps_headings: bool = True) -> None:
         self._document = document
         self._text = document.text
         self._counter = counter
         self._ruler: TokenRuler | None = None
+        self._kept_headings = (
+            heading_starts(document) if keeps_headings else heading_starts(replace(document, headings=()))
+        )
+        self._tables = TableMap(document.text, counter)
 
     def characters(self, size: int, overlap: int) -> list[Rule]:
         """Limits a chunk to `size` characters and to the embedder's window."""
         rules: list[Rule] = [lambda spans: Measure(spans[:, 0], spans[:, 1], size, overlap)]
-        if size * MAX_TOKENS_PER_CHAR > self._counter.max_tokens:
+        if size * MAX_TOKENS_PER_CHAR + self._tables.largest_header > self._counter.max_tokens:
             rules.append(self.tokens(self._counter.max_tokens, self._counter.max_tokens))
         return rules
 
     def tokens(self, size: int, overlap: int) -> Rule:
-        """Limits a chunk to `size` tokens, or to the embedder's window where that is less."""
+        """Limits a chunk to `size` tokens, or to the embedder's window where that is less.
+
+        The header that is repeated over rows of a table does not count as the chunk's own, but takes of the window.
+        """
         ruler = self._ruler or TokenRuler(self._text, self._counter)
         self._ruler = ruler
-        return lambda spans: ruler.measure(spans, min(size, self._counter.max_tokens), overlap)
+        window = self._counter.max_tokens
+        limit = min(size, window)
+
+        def rule(spans: Spans) -> Measure:
+            reserve = np.maximum(self._tables.header_sizes(spans[:, 0]) - (window - limit), 0)
+            return replace(ruler.measure(spans, limit, overlap), reserve=reserve)
+
+        return rule
+
+    def sentences(self) -> Spans:
+        """Sentences and whole rows of tables, each within the embedder's window."""
+        rules = [self.tokens(self._counter.max_tokens, 0)]
+        pieces = rows_whole(sentence_spans(self._text), self._tables.rows)
+        return refine(self._text, pieces, (sentence_spans, line_spans, word_spans), rules, lambda spans: spans)
 
     def cut(
         self, pieces: Spans, finders: Sequence[Finder], rules: Sequence[Rule], *, group: Group | None = None
@@ -54,6 +80,8 @@ class Cutter:
         """
         groups = [each for each in (group, self._place_group()) if each is not None]
         join = self._joiner(groups)
+        if len(self._tables.rows):
+            pieces, finders = rows_whole(pieces, self._tables.rows), (row_pieces, *finders, word_spans)
         pieces = refine(self._text, join(parted(pieces, self._borders())), finders, rules, join)
         if not len(pieces):
             return []
@@ -75,12 +103,10 @@ class Cutter:
         return lambda positions: np.searchsorted(borders, positions, "right").astype(np.int64)
 
     def _joiner(self, groups: Sequence[Group]) -> Callable[[Spans], Spans]:
-        starts = heading_starts(self._document)
-
         def join(spans: Spans) -> Spans:
             # Every group's numbers rise, so their sum is equal for two neighbours only where each of them is.
             numbers = np.sum([each(spans[:, 0]) for each in groups], axis=0) if groups else None
-            return join_headings(self._text, spans, starts, numbers)
+            return join_headings(self._text, spans, self._kept_headings, numbers)
 
         return join
 
@@ -88,7 +114,7 @@ class Cutter:
         places = Places(self._document)
         chunks: list[Chunk] = []
         reached = -1
-        for start, end, token_count in self._fitted(spans):
+        for start, end, token_count, table_header in self._headed(self._fitted(spans)):
             if end <= reached:  # a half of a chunk that had to be parted, and that its neighbour's overlap holds too
                 continue
             reached = end
@@ -103,9 +129,24 @@ class Cutter:
                     page_start=first_page,
                     page_end=last_page,
                     heading_path=places.heading_path(start),
+                    table_header=table_header,
                 )
             )
         return chunks
+
+    def _headed(self, spans: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, int, str]]:
+        """Spans with the table header to repeat, which is left out where the window does not hold it besides."""
+        headers = [self._tables.header_at(start) for start, _, _ in spans]
+        texts = [
+            with_table_header(self._text[start:end], header)
+            for header, (start, end, _) in zip(headers, spans, strict=True)
+            if header
+        ]
+        counts = iter(self._counter.count_batch(texts) if texts else [])
+        for (start, end, token_count), header in zip(spans, headers, strict=True):
+            with_header = next(counts) if header else 0
+            fits = 0 < with_header <= self._counter.max_tokens
+            yield (start, end, with_header, header) if fits else (start, end, token_count, "")
 
     def _fitted(self, spans: Spans) -> list[tuple[int, int, int]]:
         """(start, end, token count) in order; spans that the counter finds too large are halved until they fit."""

@@ -20,16 +20,25 @@ CUT_CHARS = 64
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The extent of each piece in one unit, and how much of it a chunk may hold and repeat."""
+    """The extent of each piece in one unit, and how much of it a chunk may hold and repeat.
+
+    A chunk that begins with a piece has `reserve` of that piece less room: something else is put before it.
+    """
 
     low: Positions
     high: Positions
     limit: int
     overlap: int
+    reserve: Positions | int = 0
 
     @property
     def sizes(self) -> Positions:
         return self.high - self.low
+
+    @property
+    def limits(self) -> Positions:
+        """For chunks that begin with each piece."""
+        return np.broadcast_to(self.limit - self.reserve, len(self.low))
 
 
 Rule: TypeAlias = Callable[[Spans], Measure]
@@ -53,7 +62,7 @@ def refine(
     if not over.any():
         return spans
     measures = [rule(spans) for rule in rules]
-    fits = np.min([(spans[:, 1] - spans[:, 0]) * m.limit // np.maximum(m.sizes, 1) for m in measures], axis=0)
+    fits = np.min([(spans[:, 1] - spans[:, 0]) * m.limits // np.maximum(m.sizes, 1) for m in measures], axis=0)
     steps = dict(zip(spans[over, 0].tolist(), fits[over].tolist(), strict=True))
     return _replaced(spans, over, lambda start, end: _cut(start, end, steps[start]))
 
@@ -66,15 +75,20 @@ def pack(measures: Sequence[Measure]) -> list[tuple[int, int]]:
         least one; each begins with the last pieces of the run before it, as far as every overlap allows.
     """
     piece_count = len(measures[0].low)
+    reach = [m.low + m.limits for m in measures]
     runs: list[tuple[int, int]] = []
     first = last = 0
     while last < piece_count:
-        fitting = min(int(np.searchsorted(m.high, m.low[first] + m.limit, "right")) for m in measures) - 1
+        fitting = (
+            min(int(np.searchsorted(m.high, to[first], "right")) for m, to in zip(measures, reach, strict=True)) - 1
+        )
         last = max(first, last, fitting)
         runs.append((first, last))
         last += 1
         if last < piece_count:
             first = min(last, max(_repeat_from(m, last) for m in measures))
+            if any(m.high[last] > to[first] for m, to in zip(measures, reach, strict=True)):
+                first = last  # the overlap leaves no room for what comes before it
     return runs
 
 
@@ -89,7 +103,7 @@ def _over(spans: Spans, rules: Sequence[Rule]) -> NDArray[np.bool_]:
     over = np.zeros(len(spans), dtype=np.bool_)
     for rule in rules:
         measure = rule(spans)
-        over |= measure.sizes > measure.limit
+        over |= measure.sizes > measure.limits
     return over
 
 

@@ -9,6 +9,7 @@ from rag.types import Document, Heading
 class Places:
     def __init__(self, document: Document) -> None:
         self._pages = document.pages
+        self._has_parts = bool(document.parts)
         self._page_starts = np.array([page.start for page in document.pages], dtype=np.int64)
         self._page_ends = np.array([page.end for page in document.pages], dtype=np.int64)
         self._heading_starts = heading_starts(document)
@@ -21,6 +22,8 @@ class Places:
         first = int(np.searchsorted(self._page_ends, start, "right"))
         last = max(0, int(np.searchsorted(self._page_starts, end, "left")) - 1)
         first = min(first, last)
+        if self._has_parts and not (self._page_starts[first] < end and start < self._page_ends[last]):
+            return None, None  # in a part without pages, between others that have some
         return self._pages[first].page, self._pages[last].page
 
     def heading_path(self, start: int) -> tuple[str, ...]:

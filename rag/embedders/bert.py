@@ -61,15 +61,24 @@ class Bert:
 
     def forward(self, batch: Sequence[Sequence[int]]) -> Matrix:
         lengths = [len(ids) for ids in batch]
+        with torch.inference_mode():
+            pooled: Matrix = self._pool(self._last_layer(batch, lengths), lengths).numpy()
+        return pooled
+
+    def forward_tokens(self, batch: Sequence[Sequence[int]]) -> list[Matrix]:
+        """The last layer's vector of every token, text by text."""
+        lengths = [len(ids) for ids in batch]
+        with torch.inference_mode():
+            return [rows.float().numpy() for rows in self._last_layer(batch, lengths).split_with_sizes(lengths)]
+
+    def _last_layer(self, batch: Sequence[Sequence[int]], lengths: Sequence[int]) -> Tensor:
         tokens = torch.from_numpy(np.concatenate([np.asarray(ids, dtype=np.int64) for ids in batch]))
         positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
-        with torch.inference_mode():
-            rows = self._norm(self._words[tokens] + self._positions[positions])
-            groups = list(_equal_lengths(lengths, self._shape.head_count))
-            for layer in self._layers:
-                rows = self._run(layer, rows, groups)
-            pooled: Matrix = self._pool(rows, lengths).numpy()
-        return pooled
+        rows = self._norm(self._words[tokens] + self._positions[positions])
+        groups = list(_equal_lengths(lengths, self._shape.head_count))
+        for layer in self._layers:
+            rows = self._run(layer, rows, groups)
+        return rows
 
     def _run(self, layer: _Layer, rows: Tensor, groups: Iterable[tuple[int, int]]) -> Tensor:
         context = self._attend(layer.query_key_value(rows), groups)
@@ -142,6 +151,10 @@ class BertEncoder:
 
     def encode(self, batches: Sequence[Sequence[Sequence[int]]]) -> Iterator[Matrix]:
         return self._threads.map(self._bert.forward, batches)
+
+    def encode_tokens(self, batch: Sequence[Sequence[int]]) -> list[Matrix]:
+        (texts,) = self._threads.map(self._bert.forward_tokens, [batch])
+        return texts
 
 
 def _usable_cores() -> int:

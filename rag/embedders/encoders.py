@@ -17,6 +17,10 @@ class Encoder(Protocol):
         """One matrix for each batch of token ids, in order; rows are not yet of unit length."""
         ...
 
+    def encode_tokens(self, batch: Sequence[Sequence[int]]) -> list[Matrix]:
+        """One matrix for each text of one batch: a row per token, not yet of unit length."""
+        ...
+
 
 class SentenceTransformerEncoder:
     """Runs whatever modules a sentence-transformers folder names."""
@@ -44,6 +48,14 @@ class SentenceTransformerEncoder:
         return map(self._forward, batches)
 
     def _forward(self, batch: Sequence[Sequence[int]]) -> Matrix:
+        matrix: Matrix = self._run(batch)["sentence_embedding"].float().cpu().numpy()
+        return matrix
+
+    def encode_tokens(self, batch: Sequence[Sequence[int]]) -> list[Matrix]:
+        texts = self._run(batch)["token_embeddings"].float().cpu().numpy()
+        return [rows[: len(ids)] for rows, ids in zip(texts, batch, strict=True)]
+
+    def _run(self, batch: Sequence[Sequence[int]]) -> Any:
         import torch
 
         width = max(len(ids) for ids in batch)
@@ -54,9 +66,7 @@ class SentenceTransformerEncoder:
             mask[row, : len(ids)] = 1
         features = {"input_ids": tokens.to(self.device), "attention_mask": mask.to(self.device)}
         with torch.inference_mode():
-            pooled = self._model(features)["sentence_embedding"]
-        matrix: Matrix = pooled.float().cpu().numpy()
-        return matrix
+            return self._model(features)
 
 
 def batches_by_length(lengths: Sequence[int], *, max_batch_tokens: int, max_batch_texts: int) -> Iterator[list[int]]:

@@ -96,6 +96,27 @@ class SentenceTransformerEmbedder:
         # The last id is the closing special token of the models that have one.
         return self._encode([ids if len(ids) <= window else [*ids[: window - 1], ids[-1]] for ids in token_ids])
 
+    def embed_tokens(self, texts: list[str]) -> list[Matrix]:
+        """The vector of each token in its context: unit rows, special tokens left out; what is above the window is cut.
+
+        Texts are computed in the order of their lengths, as many at once as fit a batch.
+        """
+        window = self._files.window
+        token_ids = [ids if len(ids) <= window else [*ids[: window - 1], ids[-1]] for ids in self._token_ids(texts)]
+        matrices: list[Matrix] = [np.empty((0, self.dimension), np.float32)] * len(texts)
+        batches = batches_by_length(
+            [len(ids) for ids in token_ids],
+            max_batch_tokens=self._max_batch_tokens,
+            max_batch_texts=self._max_batch_texts,
+        )
+        for positions in batches:
+            rows = self._encoder.encode_tokens([token_ids[position] for position in positions])
+            for position, matrix in zip(positions, rows, strict=True):
+                inner = matrix[1:-1]  # the opening and the closing token stand for the whole text
+                lengths = np.linalg.norm(inner, axis=1, keepdims=True)
+                matrices[position] = np.asarray(inner / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+        return matrices
+
     def close(self) -> None:
         """Nothing to release: the model is shared by the process."""
 

@@ -66,6 +66,11 @@ class UniversalEmbedder:
             return EstimatedCounter(options.max_tokens)
 
     @property
+    def inner(self) -> Embedder:
+        """The one that was chosen."""
+        return self._inner
+
+    @property
     def dimension(self) -> int:
         return self._inner.dimension
 

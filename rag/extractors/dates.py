@@ -1,13 +1,13 @@
 """Dates, times, spans of time, and dates relative to today."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from rag.extractors.named_patterns import find_named
-from rag.registry import ComponentOptions
+from rag.extractors.options import ExtractorOptions
 from rag.types import Document, Scalar
 
 _TIME = re.compile(
@@ -32,11 +32,16 @@ _MONTH_TAIL = re.compile(r"\b([A-Z][a-z]{2})[a-z]{0,6}\.?")
 class DateTimeExtractor:
     """Dates are written as ISO 8601 where they can be read, else as they stand. `03/04/2024` is read month first."""
 
-    class Options(ComponentOptions):
+    class Options(ExtractorOptions):
         extract_times: bool = True
         extract_relative: bool = Field(True, description="Phrases such as 'last week'.")
         extract_durations: bool = True
         date_format: str = Field("ISO", description="ISO, or a strftime format for the dates found.")
+        date_formats: tuple[str, ...] = Field(
+            (),
+            validation_alias=AliasChoices("date_formats", "formats"),
+            description="strptime formats that dates are read by before the usual ones, such as `%d/%m/%Y`.",
+        )
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -53,7 +58,7 @@ class DateTimeExtractor:
         return {key: found for key, found in result.items() if found}
 
     def _written(self, found: str) -> str:
-        day = read_date(found)
+        day = read_date(found, self._options.date_formats)
         if day is None:
             return found
         return (
@@ -61,11 +66,13 @@ class DateTimeExtractor:
         )
 
 
-def read_date(found: str) -> date | None:
+def read_date(found: str, formats: Sequence[str] = ()) -> date | None:
+    """The day, by the first format that fits: those given, then the usual ones."""
     plain = _MONTH_TAIL.sub(r"\1", _ORDINAL.sub("", found)).replace(",", "")
-    for style in _FORMATS:
+    tries = [(each, found) for each in formats] + [(each, plain) for each in _FORMATS]
+    for style, text in tries:
         try:
-            return datetime.strptime(plain, style).date()  # noqa: DTZ007  # a calendar day has no time zone
+            return datetime.strptime(text, style).date()  # noqa: DTZ007  # a calendar day has no time zone
         except ValueError:
             continue
     return None

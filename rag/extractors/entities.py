@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from rag.errors import InvalidInputError
 from rag.extractors.named_patterns import find_named
+from rag.extractors.spacy_names import MODEL_KINDS, SpacyNames, why_absent
 from rag.extractors.words import STOP_WORDS
 from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
@@ -54,23 +56,47 @@ _DEFAULT: tuple[EntityType, ...] = (
 
 
 class EntityExtractor:
-    """Precise for what has a form (dates, amounts, addresses), incomplete for names, which only a model would find."""
+    """Precise for what has a form (dates, amounts, addresses), incomplete for names, which only a model would find:
+    with spaCy installed, `model` finds them. Rules go on finding what has a form.
+    """
 
     class Options(ComponentOptions):
         entity_types: tuple[EntityType, ...] = Field(_DEFAULT, description="Which kinds to look for.")
         min_entity_length: int = Field(2, ge=1, description="Characters of the shortest name kept.")
         merge_entities: bool = Field(True, description="Leave out names that stand inside a longer one found.")
+        model: str | None = Field(
+            None,
+            description="A spaCy model that finds names, such as `en_core_web_sm`; it and spaCy must be installed.",
+        )
+        use_fallback: bool = Field(True, description="Find names by rules where `model` is not there; else refuse.")
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self.warnings: tuple[str, ...] = ()
+        self._model: SpacyNames | None = None
+        if options.model is None:
+            return
+        problem = why_absent(options.model)
+        if problem is None:
+            self._model = SpacyNames(options.model)
+        elif options.use_fallback:
+            self.warnings = (f"{problem}; names are found by rules",)
+        else:
+            raise InvalidInputError(f"{problem}, and use_fallback is false. Install it, or leave `model` out")
 
     def extract(self, text: str, document: Document) -> dict[str, Scalar | list[str]]:
+        named = {} if self._model is None else self._model.find(text)
         result: dict[str, Scalar | list[str]] = {}
         for kind in self._options.entity_types:
-            found = self._kept(find_named(_NAMED[kind], text) if kind in _NAMED else _by_rule(kind, text))
+            found = self._kept(self._found(kind, text, named))
             if found:
                 result[f"entities_{kind.lower()}"] = found
         return result
+
+    def _found(self, kind: str, text: str, named: dict[str, list[str]]) -> list[str]:
+        if kind in _NAMED:
+            return find_named(_NAMED[kind], text)
+        return named.get(kind, []) if self._model is not None and kind in MODEL_KINDS else _by_rule(kind, text)
 
     def _kept(self, found: list[str]) -> list[str]:
         found = [name for name in found if len(name) >= self._options.min_entity_length]

@@ -2,22 +2,30 @@
 
 import re
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
+from rag.extractors.options import ExtractorOptions
 from rag.extractors.per_document import PerDocument
-from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
 _MARKDOWN = re.compile(r"^ {0,3}(#{1,6})[ \t]+([^\n]*)", re.MULTILINE)
+_CAPITALS = re.compile(r"[A-Z0-9][A-Z0-9 ,:&/()'-]{2,120}")
 
 
 class HeadingExtractor:
-    class Options(ComponentOptions):
+    class Options(ExtractorOptions):
         max_level: int = Field(6, ge=1, le=6, description="Deepest level that is kept.")
         min_heading_length: int = Field(3, ge=1, description="Characters of the shortest heading kept.")
         max_heading_length: int = Field(200, ge=1, description="Characters of the longest heading kept.")
         include_hierarchy: bool = Field(True, description="Adds the level of each heading.")
-        extract_outline: bool = Field(True, description="Adds an indented outline.")
+        extract_outline: bool = Field(
+            True,
+            validation_alias=AliasChoices("extract_outline", "generate_toc"),
+            description="Adds an indented outline.",
+        )
+        extract_caps_headings: bool = Field(
+            False, description="Lines in capitals are headings too, where no other heading is found."
+        )
         enabled: bool = True
 
     def __init__(self, options: Options) -> None:
@@ -46,10 +54,16 @@ class HeadingExtractor:
     def _found(self, text: str, document: Document) -> list[tuple[int, str]]:
         marked = [(len(match[1]), match[2].strip().rstrip("#").strip()) for match in _MARKDOWN.finditer(text)]
         if marked or not document.headings:
-            return marked
+            return marked or self._in_capitals(text)
         levels = self._levels.of(document)
         lines = dict.fromkeys(line.strip() for line in text.splitlines())
-        return [(levels[line], line) for line in lines if line in levels]
+        return [(levels[line], line) for line in lines if line in levels] or self._in_capitals(text)
+
+    def _in_capitals(self, text: str) -> list[tuple[int, str]]:
+        if not self._options.extract_caps_headings:
+            return []
+        lines = (line.strip() for line in text.splitlines())
+        return [(1, line) for line in lines if _CAPITALS.fullmatch(line) and sum(map(str.isalpha, line)) > 2]
 
 
 def _levels(document: Document) -> dict[str, int]:

@@ -22,6 +22,7 @@ _SOURCES = {
     "ip": rf"(?<![\w.])(?:{_BYTE}\.){{3}}{_BYTE}(?!\.?\w)",
     "ssn": r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])",
     "credit_card": r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])",
+    "iban": r"(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])",
     "zip_code": r"(?<![\w.-])\d{5}(?:-\d{4})?(?![\w-])",
     "file_path": (
         rf"(?<![\w/:.~\\])(?:[A-Za-z]:\\(?:{_SEGMENT}\\){{0,30}}{_SEGMENT}|(?:~|\.{{1,2}})?/(?:{_SEGMENT}/){{0,30}}{_SEGMENT})"
@@ -48,6 +49,8 @@ _SOURCES = {
 _SAME = {"ip_address": "ip", "social_security": "ssn"}
 
 NAMES = (*_SOURCES, *_SAME)
+GROUPS = {"pii": ("email", "phone", "ssn", "credit_card", "iban", "ip")}
+"""Names that stand for several patterns."""
 
 
 def named_pattern(name: str, *, case_sensitive: bool = True) -> re.Pattern[str]:
@@ -60,8 +63,8 @@ def find_named(name: str, text: str) -> list[str]:
 
 
 def named_matches(name: str, text: str, *, case_sensitive: bool = True) -> Iterator[re.Match[str]]:
-    """Matches; card and book numbers only where their check digit holds."""
-    check = {"credit_card": _has_card_check, "isbn": _has_isbn_check}.get(name)
+    """Matches; numbers of cards, accounts and books only where their check digits hold."""
+    check = {"credit_card": _has_card_check, "iban": _has_account_check, "isbn": _has_isbn_check}.get(name)
     for match in named_pattern(name, case_sensitive=case_sensitive).finditer(text):
         if check is None or check(match.group()):
             yield match
@@ -71,6 +74,12 @@ def _has_card_check(number: str) -> bool:
     """Luhn's check digit (ISO/IEC 7812-1)."""
     digits = [int(char) for char in number if char.isdigit()][::-1]
     return sum(digits[::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
+
+
+def _has_account_check(number: str) -> bool:
+    """Check digits of an IBAN (ISO 13616, modulo 97)."""
+    plain = number.replace(" ", "").upper()
+    return int("".join(str(int(char, 36)) for char in plain[4:] + plain[:4])) % 97 == 1
 
 
 def _has_isbn_check(number: str) -> bool:

@@ -25,6 +25,7 @@ class PathExtractor:
         store_filename: bool = True
         store_directory: bool = True
         store_extension: bool = True
+        relative_to: str | None = Field(None, description="Folder that is taken off the file's own path.")
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -46,6 +47,8 @@ class PathExtractor:
         if not own:
             return {}
         options, path = self._options, PurePosixPath(self._normal(own))
+        if options.relative_to and path.is_relative_to(options.relative_to):
+            path = path.relative_to(options.relative_to)
         parts = {
             "file_path": str(path) if options.store_full_path else "",
             "file_name": path.name if options.store_filename else "",

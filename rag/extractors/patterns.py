@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import regex  # type: ignore[import-untyped]  # beside re for its time limit: a user's pattern may need exponential time
+import re2  # type: ignore[import-untyped]  # beside re, which a user's pattern can keep busy for ever
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from rag.errors import InvalidInputError
-from rag.extractors.named_patterns import NAMES, named_matches
+from rag.extractors.named_patterns import GROUPS, NAMES, named_matches
 from rag.extractors.options import ExtractorOptions
 from rag.types import Document, Scalar
-
-PATTERN_TIMEOUT_S = 0.25
-"""Time for one user's pattern on one chunk; what was found until then is kept."""
 
 CONTEXT_CHARS = 30
 
@@ -27,10 +24,7 @@ class CustomPattern(BaseModel):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        try:
-            regex.compile(pattern)
-        except regex.error as error:
-            raise InvalidInputError(f"pattern {pattern!r} is not a regular expression: {error}") from error
+        compiled(pattern)
         return pattern
 
 
@@ -45,9 +39,13 @@ class PatternExtractor:
         predefined_patterns: tuple[str, ...] = Field(
             (),
             validation_alias=AliasChoices("predefined_patterns", "patterns"),
-            description=f"Any of: {', '.join(sorted(NAMES))}.",
+            description=f"Any of: {', '.join(sorted(NAMES))}; pii stands for {', '.join(GROUPS['pii'])}.",
         )
-        custom_patterns: tuple[CustomPattern, ...] = ()
+        custom_patterns: tuple[CustomPattern, ...] = Field(
+            (),
+            description="Each with `name` and `pattern`, a regular expression of RE2, which takes time that grows with "
+            "the text and no more: it has no look-around and no back-references.",
+        )
         case_sensitive: bool = False
         return_positions: bool = Field(
             False,
@@ -62,14 +60,18 @@ class PatternExtractor:
         @classmethod
         def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
             for name in names:
-                if name not in NAMES:
-                    raise InvalidInputError(f"pattern '{name}' is not known. Known: {', '.join(sorted(NAMES))}")
-            return names
+                if name not in NAMES and name not in GROUPS:
+                    raise InvalidInputError(
+                        f"pattern '{name}' is not known. Known: {', '.join(sorted([*NAMES, *GROUPS]))}"
+                    )
+            return tuple(dict.fromkeys(each for name in names for each in GROUPS.get(name, (name,))))
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        flags = 0 if options.case_sensitive else regex.IGNORECASE
-        self._own = {custom.name: regex.compile(custom.pattern, flags) for custom in options.custom_patterns}
+        self._own = {
+            custom.name: compiled(custom.pattern, case_sensitive=options.case_sensitive)
+            for custom in options.custom_patterns
+        }
 
     def extract(self, text: str, document: Document) -> dict[str, Scalar | list[str]]:
         result: dict[str, Scalar | list[str]] = {}
@@ -77,7 +79,7 @@ class PatternExtractor:
             found = named_matches(name, text, case_sensitive=self._options.case_sensitive)
             result |= self._described(name, self._kept(found), text)
         for name, pattern in self._own.items():
-            result |= self._described(name, self._kept(_until_timeout(pattern, text)), text)
+            result |= self._described(name, self._kept(pattern.finditer(text)), text)
         return result
 
     def _kept(self, found: Iterator[_Match]) -> list[_Match]:
@@ -106,8 +108,16 @@ class PatternExtractor:
         return result
 
 
-def _until_timeout(pattern: Any, text: str) -> Iterator[_Match]:
+def compiled(pattern: str, *, case_sensitive: bool = False) -> Any:
+    """Raises InvalidInputError for what RE2 does not take."""
+    options = re2.Options()
+    options.case_sensitive = case_sensitive
+    options.log_errors = False
     try:
-        yield from pattern.finditer(text, timeout=PATTERN_TIMEOUT_S)
-    except TimeoutError:
-        return
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if error.args else "refused"
+        raise InvalidInputError(
+            f"pattern {pattern!r} is not a regular expression of RE2: {reason}. Look-around and back-references are "
+            "not known there; see https://github.com/google/re2/wiki/Syntax"
+        ) from error

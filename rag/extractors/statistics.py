@@ -6,6 +6,7 @@ from collections import Counter
 from pydantic import AliasChoices, Field
 
 from rag.chunkers.sentences import sentence_spans
+from rag.extractors.language import detect_language
 from rag.extractors.options import ExtractorOptions
 from rag.extractors.words import content_words, words
 from rag.types import Document, Scalar
@@ -27,6 +28,7 @@ class ContentStatisticsExtractor:
             validation_alias=AliasChoices("include_sentiment", "include_sentiment_indicators"),
             description="Balance of approving and disapproving words, from -1 to 1.",
         )
+        include_language: bool = Field(True, description="Adds the language, where one stands out.")
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -49,6 +51,8 @@ class ContentStatisticsExtractor:
         if options.include_structure:
             result["line_count"] = sum(1 for line in text.splitlines() if line.strip())
             result["paragraph_count"] = len(re.findall(r"(?<=\S)\n[^\S\n]*+\n", text.strip())) + 1
+        if options.include_language and (language := detect_language(text)):
+            result["language"] = language
         if options.include_sentiment:
             result["sentiment_score"] = _sentiment(text)
         return result

@@ -1,29 +1,28 @@
 """The most telling sentences of a chunk, quoted in their order."""
 
-import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from rag.chunkers.sentences import sentence_spans
 from rag.extractors import keyword_methods
-from rag.extractors.words import STOP_WORDS, content_words
+from rag.extractors.summary_methods import METHODS
+from rag.extractors.words import STOP_WORDS, words
 from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
 MAX_SENTENCES = 200
 """Sentences are compared with each other: beyond this many, the first ones only."""
 
-Bags = Sequence[Counter[str]]
-
 
 class SummaryExtractor:
     class Options(ComponentOptions):
         summary_sentences: int = Field(3, ge=1, le=10)
         algorithm: Literal["textrank", "lsa", "luhn", "lexrank"] = Field(
-            "textrank", description="luhn weighs frequent words; the others weigh likeness to other sentences."
+            "textrank",
+            description="textrank and lexrank choose what is most like the rest, lsa what stands for the main topics, "
+            "luhn where frequent words stand close together.",
         )
         include_key_phrases: bool = True
         include_statistics: bool = Field(True, description="Adds the share of the text that the summary is.")
@@ -39,7 +38,7 @@ class SummaryExtractor:
         fitting = [sentence for sentence in sentences if self._is_fitting(sentence)][:MAX_SENTENCES]
         if not fitting:
             return {}
-        summary = " ".join(best_sentences(fitting, options.summary_sentences, _METHODS[options.algorithm]))
+        summary = " ".join(best_sentences(fitting, options.summary_sentences, options.algorithm))
         result: dict[str, Scalar | list[str]] = {"summary": summary}
         if options.include_key_phrases:
             found = keyword_methods.rake(keyword_methods.phrases(text, STOP_WORDS, 4))
@@ -53,36 +52,8 @@ class SummaryExtractor:
         return is_prose and self._options.min_sentence_length <= len(sentence) <= self._options.max_sentence_length
 
 
-def best_sentences(sentences: Sequence[str], count: int, weigh: Callable[[Bags], list[float]]) -> list[str]:
+def best_sentences(sentences: Sequence[str], count: int, algorithm: str) -> list[str]:
     """The `count` heaviest sentences, in the order of the text; of equal ones the earlier."""
-    weights = weigh([Counter(content_words(sentence)) for sentence in sentences])
+    weights = METHODS[algorithm]([[word.lower() for word in words(sentence)] for sentence in sentences])
     chosen = sorted(range(len(sentences)), key=lambda index: (-weights[index], index))[:count]
     return [sentences[index] for index in sorted(chosen)]
-
-
-def centrality(bags: Bags) -> list[float]:
-    """Sum of the cosines to the other sentences: the first step of LexRank, Erkan and Radev, 2004."""
-    norms = [math.sqrt(sum(count * count for count in bag.values())) or 1.0 for bag in bags]
-    weights = [0.0] * len(bags)
-    for first, bag in enumerate(bags):
-        for second in range(first + 1, len(bags)):
-            shared = sum(count * bags[second][word] for word, count in bag.items() if word in bags[second])
-            weights[first] += shared / (norms[first] * norms[second])
-            weights[second] += shared / (norms[first] * norms[second])
-    return weights
-
-
-def frequency(bags: Bags) -> list[float]:
-    """Mean frequency of a sentence's words, after Luhn, "The automatic creation of literature abstracts", 1958."""
-    total: Counter[str] = Counter()
-    for bag in bags:
-        total.update(bag)
-    return [sum(total[word] for word in bag) / math.sqrt(len(bag)) if bag else 0.0 for bag in bags]
-
-
-_METHODS: dict[str, Callable[[Bags], list[float]]] = {
-    "textrank": centrality,
-    "lexrank": centrality,
-    "lsa": centrality,
-    "luhn": frequency,
-}

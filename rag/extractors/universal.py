@@ -1,26 +1,13 @@
 """Keywords, entities, a summary and the language in one go: what the built-in strategy uses."""
 
-from collections import Counter
-
 from pydantic import Field
 
 from rag.extractors.entities import EntityExtractor
 from rag.extractors.keywords import KeywordExtractor, KeywordOptions
+from rag.extractors.language import detect_language
 from rag.extractors.summary import SummaryExtractor
-from rag.extractors.words import words
 from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
-
-_SMALL_WORDS = {
-    "en": "the of and to in is that for with are was this",
-    "de": "der die und das ist nicht mit den ein für auf von",
-    "fr": "le la les et est dans une des pour que pas sur",
-    "es": "el los las y es una para que con por del como",
-    "it": "il che di è una per con del della sono gli non",
-    "pt": "os que de não uma para com do da em são mais",
-    "nl": "de het een en van is dat niet op voor met zijn",
-}
-_MIN_SHARE = 0.05
 
 
 class UniversalExtractor:
@@ -55,11 +42,3 @@ class UniversalExtractor:
         if options.detect_language and (language := detect_language(text)):
             result["language"] = language
         return result
-
-
-def detect_language(text: str) -> str:
-    """ISO 639-1 code by the share of each language's smallest words; empty where none stands out."""
-    counts = Counter(word.lower() for word in words(text))
-    hits = {code: sum(counts[word] for word in small.split()) for code, small in _SMALL_WORDS.items()}
-    best = max(hits, key=lambda code: hits[code])
-    return best if hits[best] > _MIN_SHARE * counts.total() else ""

@@ -2,14 +2,17 @@
 
 import copy
 import errno
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.parsers.base import FileProbe, ParseLimits
+from rag.parsers.budget import charge
 from rag.parsers.media import ENCRYPTED_OFFICE
 
 _RATIO_FLOOR_BYTES = 1_000_000
@@ -19,6 +22,10 @@ OFFICE_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _HARMLESS_PACKED_BYTES = 16_384
 """Deflate makes at most 1,032 bytes of one: a lie about so small a member costs 17 MB for a moment."""
 _PIECE_BYTES = 65_536
+_END_MARK, _END_MARK_64 = b"PK\x05\x06", b"PK\x06\x06"
+_END_RECORD_BYTES, _END_RECORD_64_BYTES = 22, 56
+_END_BYTES = 66_000
+_ENTRY_BYTES = 46 + 255 + 100
 
 
 def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
@@ -31,6 +38,7 @@ def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
         raise NoTextError(f"'{probe.filename}' has no text: the file is empty")
     if probe.media_type == ENCRYPTED_OFFICE:
         raise EncryptedFileError(f"'{probe.filename}': password required; save it without a password and try again")
+    check_directory(probe, limits)
     with readable_package(probe), zipfile.ZipFile(probe.path) as archive:
         members = archive.infolist()
     unpacked_bytes = sum(member.file_size for member in members)
@@ -51,9 +59,35 @@ def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
             f"{name} unpacks to {ratio:,.0f} times its size, more than {limits.max_compression_ratio:g} "
             "(LF_MAX_COMPRESSION_RATIO)"
         )
+    charge(limits, unpacked_bytes)
     with readable_package(probe), zipfile.ZipFile(probe.path) as archive:
         for member in members:
             _check_size(archive, member)
+
+
+def check_directory(probe: FileProbe, limits: ParseLimits) -> None:
+    """Refuse too many entries before `zipfile` makes an object of each of them."""
+    if has_more_entries(probe.path, limits.max_archive_entries):
+        raise LimitExceededError(
+            f"'{probe.filename}' holds more than {limits.max_archive_entries:,} parts (LF_MAX_ARCHIVE_ENTRIES)"
+        )
+
+
+def has_more_entries(path: Path, most: int) -> bool:
+    """Whether the directory of a zip archive is larger than that of `most` entries with names of 255 bytes."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _END_BYTES))
+        tail = stream.read()
+    end = tail.rfind(_END_MARK)
+    if end < 0 or len(tail) - end < _END_RECORD_BYTES:
+        return False
+    count, directory_bytes = struct.unpack_from("<HL", tail, end + 10)
+    # At its largest value the field says that the true one stands elsewhere, where zipfile reads it too.
+    wide = tail.rfind(_END_MARK_64, 0, end)
+    if directory_bytes == 0xFFFFFFFF and wide >= 0 and len(tail) - wide >= _END_RECORD_64_BYTES:
+        count, directory_bytes = struct.unpack_from("<QQ", tail, wide + 32)
+    return int(directory_bytes) > most * _ENTRY_BYTES or (count > most and count != 0xFFFF)
 
 
 def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -31,6 +31,11 @@ class DocumentBuilder:
     def row_count(self) -> int:
         return len(self._rows)
 
+    @property
+    def page_count(self) -> int | None:
+        """Of the pages so far; None without any."""
+        return len(self._pages) or None
+
     def add(self, text: str, *, separator: str = "\n\n") -> int:
         """Append `text`, with `separator` before it unless it is the first; raises LimitExceededError."""
         if self._parts and text:
@@ -55,12 +60,31 @@ class DocumentBuilder:
         self._pages.append(PageSpan(page=number, start=start, end=self._length))
 
     @contextmanager
+    def page(self, number: int) -> Iterator[None]:
+        """What is added inside stands on this page; one that stays empty is kept, too."""
+        before = self._length
+        yield
+        self._pages.append(PageSpan(page=number, start=before, end=self._length))
+
+    @contextmanager
     def part(self, kind: PartKind, name: str) -> Iterator[None]:
         """What is added inside is a part of the file; one that stays empty is not kept."""
         place, before = len(self._parts_of_file), self._length
         yield
         if self._length > before:
             self._parts_of_file.insert(place, Part(kind, name, before, self._length))
+
+    def add_document(self, document: Document, kind: PartKind, name: str, *, heading_shift: int = 0) -> None:
+        """Append a parsed file that stands inside this one, as the part `name`; its own inner files get its path."""
+        at = self.add(document.text)
+        self._pages.extend(PageSpan(page.page, at + page.start, at + page.end) for page in document.pages)
+        self._headings.extend(
+            Heading(at + heading.start, heading.level + heading_shift, heading.title) for heading in document.headings
+        )
+        self._rows.extend((at + start, at + end) for start, end in document.rows)
+        for part in document.parts:
+            inner = f"{name}/{part.name}" if part.kind == kind else part.name
+            self._parts_of_file.append(Part(part.kind, inner, at + part.start, at + part.end))
 
     def build(
         self,

@@ -20,6 +20,7 @@ _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 20
 _PROGRESS_EVERY_ROWS = 1000
 _MAX_FIELD_CHARS = 1_000_000
+_MAX_NAMES_CHARS = 2_000
 
 
 class CSVParser:
@@ -36,6 +37,10 @@ class CSVParser:
         na_values: list[str] = Field(list(NA_VALUES), description="Cells left out of a row's text.")
         skiprows: int | None = Field(None, ge=0, description="Lines to skip before the header row.")
         field_mapping: dict[str, str] = Field({}, description="Column name in the file → name in the text.")
+        content_fields: list[str] = Field([], description="Columns that are written into the text; none: all.")
+        content_separator: str = Field("; ", min_length=1, description="Between two cells of a row.")
+        combine_fields: bool = Field(True, description="One line per row; otherwise one line per cell.")
+        id_field: str | None = Field(None, description="Column whose value chunks carry as metadata `row_id`.")
         extract_metadata: bool = Field(True, description="Keep column names and row count as metadata.")
         metadata_columns: MetadataColumns = Field([])
 
@@ -54,17 +59,42 @@ class CSVParser:
         columns = column_names(next(rows, []), self.options.field_mapping)
         wanted = self.options.metadata_columns
         warnings += missing_columns(columns, wanted)
+        warnings += [f"There is no column '{name}' to take text from." for name in self._absent(columns)]
         builder = DocumentBuilder("CSVParser", limits)
         for row in rows:
-            if line := render_row(columns, row, self.options.na_values):
-                builder.add_row(line, values=row_values(columns, row, wanted))
+            if line := self._line(columns, row):
+                builder.add_row(line, values=self._values(columns, row))
                 if builder.row_count % _PROGRESS_EVERY_ROWS == 0:
                     on_progress(builder.row_count, None)
         if not builder.row_count:
             raise NoTextError(f"'{probe.filename}': the table has a header but no rows")
         on_progress(builder.row_count, builder.row_count)
-        facts: dict[str, Scalar] = {"columns": ", ".join(columns), "row_count": builder.row_count, "encoding": encoding}
+        names = ", ".join(columns)
+        facts: dict[str, Scalar] = {
+            "columns": names if len(names) <= _MAX_NAMES_CHARS else f"{names[:_MAX_NAMES_CHARS]} …",
+            "row_count": builder.row_count,
+            "encoding": encoding,
+        }
         return builder.build(metadata=facts if self.options.extract_metadata else None, warnings=warnings)
+
+    def _absent(self, columns: list[str]) -> list[str]:
+        wanted = [*self.options.content_fields, *([self.options.id_field] if self.options.id_field else [])]
+        return [name for name in wanted if name not in columns]
+
+    def _line(self, columns: list[str], row: list[str]) -> str:
+        names = self.options.content_fields
+        if names:
+            chosen = [(name, cell) for name, cell in zip(columns, row, strict=False) if name in names]
+            columns, row = [name for name, _ in chosen], [cell for _, cell in chosen]
+        separator = self.options.content_separator if self.options.combine_fields else "\n"
+        return render_row(columns, row, self.options.na_values, separator=separator)
+
+    def _values(self, columns: list[str], row: list[str]) -> dict[str, Scalar] | None:
+        values = row_values(columns, row, self.options.metadata_columns)
+        if self.options.id_field is None:
+            return values
+        own = row_values(columns, row, [self.options.id_field]) or {}
+        return (values or {}) | ({"row_id": own[self.options.id_field]} if own else {})
 
     def _delimiter(self, text: str, probe: FileProbe) -> tuple[str, list[str]]:
         wanted, header = self.options.delimiter, text.lstrip().partition("\n")[0]

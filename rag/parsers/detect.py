@@ -10,9 +10,10 @@ from typing import Final
 import puremagic
 
 from rag.parsers import media
-from rag.parsers.archive import OFFICE_COMPRESSIONS
+from rag.parsers.archive import OFFICE_COMPRESSIONS, has_more_entries
 from rag.parsers.base import FileProbe
 from rag.parsers.decoding import looks_like_utf16
+from rag.parsers.languages import language_of
 
 _HEAD_BYTES = 8192
 _SAMPLE_BYTES = 4096
@@ -22,15 +23,55 @@ _MIN_CONFIDENCE = 0.8
 
 _OLE_HEAD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
+_MSG_STREAM = "__properties_version1.0".encode("utf-16-le")
+_MAGIC = (
+    (b"\x1f\x8b\x08", media.GZIP), (b"BZh", media.BZIP2), (b"\xfd7zXZ\x00", media.XZ),
+    (b"\x89PNG\r\n\x1a\n", media.PNG), (b"\xff\xd8\xff", media.JPEG), (b"GIF87a", media.GIF), (b"GIF89a", media.GIF),
+    (b"II*\x00", media.TIFF), (b"MM\x00*", media.TIFF),
+)  # fmt: skip
 _MAX_MIMETYPE_BYTES = 128
-_OFFICE_PARTS = {"word/": media.DOCX, "xl/": media.XLSX}
+_MAX_ENTRIES = 100_000
+_OFFICE_PARTS = {
+    "xl/workbook.bin": media.XLSB,
+    "word/": media.DOCX,
+    "xl/": media.XLSX,
+    "ppt/": media.PPTX,
+    "META-INF/container.xml": media.EPUB,
+}
+_BY_ARCHIVE_SUFFIX = {
+    ".docx": media.DOCX,
+    ".docm": media.DOCX,
+    ".dotx": media.DOCX,
+    ".xlsx": media.XLSX,
+    ".xlsm": media.XLSX,
+    ".xltx": media.XLSX,
+    ".xltm": media.XLSX,
+    ".pptx": media.PPTX,
+    ".pptm": media.PPTX,
+    ".ppsx": media.PPTX,
+    ".odt": media.ODT,
+    ".ods": media.ODS,
+    ".odp": media.ODP,
+    ".epub": media.EPUB,
+}
+_WORKBOOK_STREAMS = tuple(name.encode("utf-16-le") + b"\0\0" for name in ("Workbook", "Book"))
 
 _BY_SUFFIX = {
     ".md": media.MARKDOWN, ".markdown": media.MARKDOWN, ".mdown": media.MARKDOWN, ".mkd": media.MARKDOWN,
     ".mdx": media.MARKDOWN, ".csv": media.CSV, ".tsv": media.TSV, ".tab": media.TSV, ".json": media.JSON,
     ".jsonl": media.JSONL, ".ndjson": media.JSONL, ".html": media.HTML, ".htm": media.HTML, ".xhtml": media.HTML,
-    ".xml": media.XML,
+    ".xml": media.XML, ".rss": media.XML, ".atom": media.XML, ".svg": media.XML, ".xsd": media.XML, ".xsl": media.XML,
+    ".dbk": media.XML, ".rst": media.RST, ".rest": media.RST, ".txt": media.PLAIN, ".text": media.PLAIN,
+    ".log": media.PLAIN,
 }  # fmt: skip
+_FIELD = re.compile(rb"^([A-Za-z][A-Za-z-]{1,40}):", re.MULTILINE)
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+_MAIL_FIELDS = frozenset(
+    {
+        b"from", b"to", b"cc", b"subject", b"date", b"received", b"return-path", b"message-id", b"mime-version",
+        b"delivered-to", b"content-type", b"x-mailer",
+    }
+)  # fmt: skip
 _HTML_START = re.compile(
     rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL
 )
@@ -57,28 +98,32 @@ def _media_type(path: Path, filename: str, head: bytes, size_bytes: int) -> str:
         return media.PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_type(path, filename)
+    if found := _magic_type(head):
+        return found
     if head.startswith(_OLE_HEAD):
-        return media.ENCRYPTED_OFFICE if _contains(path, _ENCRYPTED_STREAM) else media.OLE
+        found = _ole_type(path)
+        return media.XLS if found == media.OLE and filename.lower().endswith(".xls") else found
     if head.startswith(b"{\\rtf"):
         return media.RTF
+    if Path(filename).suffix.lower() in {".eml", ".mbox"} and (kind := mail_kind(head)):
+        return kind  # whatever the bytes of its parts
     if _is_text(path, head, size_bytes):
         return _text_type(filename, head)
     return _binary_type(head)
 
 
 def _zip_type(path: Path, filename: str) -> str:
+    if has_more_entries(path, _MAX_ENTRIES):  # whoever parses it says so
+        return _BY_ARCHIVE_SUFFIX.get(Path(filename).suffix.lower(), media.ZIP)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             kind = _declared_kind(archive) if "mimetype" in names else ""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError, EOFError, OSError, zlib.error):
         # A damaged archive: the parser its name asks for says what is wrong with it.
-        suffix = Path(filename).suffix.lower()
-        return {".docx": media.DOCX, ".docm": media.DOCX, ".xlsx": media.XLSX, ".xlsm": media.XLSX}.get(
-            suffix, media.ZIP
-        )
+        return _BY_ARCHIVE_SUFFIX.get(Path(filename).suffix.lower(), media.ZIP)
     if kind.startswith("application/"):
-        return kind.strip()
+        return kind.strip().removesuffix("-template")
     for prefix, media_type in _OFFICE_PARTS.items():
         if any(name.startswith(prefix) for name in names):
             return media_type
@@ -94,9 +139,34 @@ def _declared_kind(archive: zipfile.ZipFile) -> str:
         return stream.read(_MAX_MIMETYPE_BYTES).decode("ascii")
 
 
-def _contains(path: Path, needle: bytes) -> bool:
+def _magic_type(head: bytes) -> str | None:
+    if head[257:262] == b"ustar":
+        return media.TAR
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return media.WEBP
+    if head.startswith(b"BM") and head[6:10] == bytes(4):
+        return media.BMP
+    return next((kind for mark, kind in _MAGIC if head.startswith(mark)), None)
+
+
+def mail_kind(head: bytes) -> str | None:
+    """Mail, or a mailbox of them: what begins with at least two header fields that mail has."""
+    is_box = head.startswith(b"From ")
+    top = head.partition(b"\n")[2] if is_box else head
+    fields = {found[1].lower() for found in _FIELD.finditer(_HEADER_END.split(top, maxsplit=1)[0])}
+    if len(fields & _MAIL_FIELDS) < 2 or not _FIELD.match(top):
+        return None
+    return media.MBOX if is_box else media.MAIL
+
+
+def _ole_type(path: Path) -> str:
+    """By the names of the streams, which its directory holds in UTF-16."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(needle) >= 0
+        if content.find(_MSG_STREAM) >= 0:  # first: the mail may carry a protected workbook
+            return media.MSG
+        if content.find(_ENCRYPTED_STREAM) >= 0:
+            return media.ENCRYPTED_OFFICE
+        return media.XLS if any(content.find(name) >= 0 for name in _WORKBOOK_STREAMS) else media.OLE
 
 
 def _is_text(path: Path, head: bytes, size_bytes: int) -> bool:
@@ -120,9 +190,15 @@ def _text_type(filename: str, head: bytes) -> str:
     suffix = Path(filename).suffix.lower()
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
-    if _HTML_START.match(head) and suffix not in {".txt", ".text", ".log"}:
+    if language_of(filename, b""):
+        return media.CODE
+    if _HTML_START.match(head):
         return media.HTML
-    return media.PLAIN
+    if kind := mail_kind(head):
+        return kind
+    if head.lstrip().startswith(b"<?xml"):
+        return media.XML
+    return media.CODE if language_of(filename, head) else media.PLAIN
 
 
 def _binary_type(head: bytes) -> str:

@@ -1,6 +1,7 @@
 """HTML pages: what a reader of the page sees, block by block."""
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -25,6 +26,11 @@ _BLOCKS = frozenset(
         "thead", "tr", "ul",
     }
 )  # fmt: skip
+_CONTENT = frozenset({"article", "main", "section", "blockquote", "dialog"})
+_FURNITURE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search"})
+_HIDDEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
+_MAX_ADDRESS_CHARS = 1000
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _NOT_NESTING = frozenset(
     {
@@ -38,13 +44,18 @@ _OUTER_SPACE = " \t\n"
 
 
 class HTMLParser:
-    """Scripts, styles and form controls are dropped; table rows become pipe rows; preformatted text keeps its lines."""
+    """Scripts, styles, form controls and what is hidden are dropped; tables become Markdown tables; preformatted text
+    keeps its lines."""
 
     media_types: ClassVar[frozenset[str]] = frozenset({media.HTML})
 
     class Options(ComponentOptions):
         encoding: str | None = Field(None, description="Overrules what the page declares, if it fits the bytes.")
         extract_metadata: bool = Field(True, description="Keep title, description and author as metadata.")
+        extract_links: bool = Field(True, description="Write the address of a link behind its text.")
+        main_content_only: bool = Field(
+            True, description="Leave out menus, and headers and footers of the site, unless nothing else is there."
+        )
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -56,17 +67,35 @@ class HTMLParser:
         check_size(probe, limits)
         raw = probe.path.read_bytes()
         text, encoding = decode(raw, self.options.encoding or declared_charset(raw))
-        text = clean(text)
-        _check_depth(text, probe)
-        tree = LexborHTMLParser(text)
         builder = DocumentBuilder("HTMLParser", limits)
-        if tree.root is not None:
-            _Walk(builder).run(tree.root)
+        options = self.options
+        tree = add_page(
+            builder,
+            text,
+            probe.filename,
+            extract_links=options.extract_links,
+            main_content_only=options.main_content_only,
+        )
         if not builder.has_text:
             raise NoTextError(f"'{probe.filename}' has no text: the page has nothing to read without its scripts")
         on_progress(1, 1)
         facts = _facts(tree) | {"encoding": encoding} if self.options.extract_metadata else {}
         return builder.build(metadata=facts)
+
+
+def add_page(
+    builder: DocumentBuilder, text: str, filename: str, *, extract_links: bool = True, main_content_only: bool = True
+) -> LexborHTMLParser:
+    """Append what a reader of the page sees; the chapters of books are pages, too."""
+    text = clean(text)
+    _check_depth(text, filename)
+    tree = LexborHTMLParser(text)
+    if tree.root is not None:
+        walk = _Walk(builder, extract_links=extract_links, main_content_only=main_content_only)
+        walk.run(tree.root)
+        if main_content_only and not walk.has_written:
+            _Walk(builder, extract_links=extract_links, main_content_only=False).run(tree.root)
+    return tree
 
 
 def declared_charset(raw: bytes) -> str | None:
@@ -79,7 +108,7 @@ def declared_charset(raw: bytes) -> str | None:
     return "cp1252" if name in {"iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii"} else name
 
 
-def _check_depth(text: str, probe: FileProbe) -> None:
+def _check_depth(text: str, filename: str) -> None:
     """Refuse runs of open tags: the time to build the tree grows with the square of its depth."""
     if text.count("<") <= _MAX_DEPTH:
         return
@@ -88,14 +117,20 @@ def _check_depth(text: str, probe: FileProbe) -> None:
         if name.lower() not in _NOT_NESTING:
             depth = max(0, depth - 1) if closing else depth + 1
         if depth > _MAX_DEPTH:
-            raise UnreadableFileError(f"'{probe.filename}' is damaged: elements nest deeper than {_MAX_DEPTH:,} levels")
+            raise UnreadableFileError(f"'{filename}' is damaged: elements nest deeper than {_MAX_DEPTH:,} levels")
 
 
 class _Walk:
     """One pass over the tree with a stack of its own: pages may be nested deeper than Python can recurse."""
 
-    def __init__(self, builder: DocumentBuilder) -> None:
+    def __init__(self, builder: DocumentBuilder, *, extract_links: bool, main_content_only: bool) -> None:
         self._builder = builder
+        self._extract_links = extract_links
+        self._main_content_only = main_content_only
+        self._content_depth = 0  # of open articles, sections and the like: their headers are not the site's
+        self._links: list[int] = []  # per open link: where its text begins in `_inline`
+        self._table_rows: list[int] = []  # per open table: rows so far
+        self.has_written = False
         self._inline: list[str] = []
         self._cells: list[str] | None = None
         self._lists: list[int | None] = []  # per open list: the next number, or None for bullets
@@ -109,14 +144,28 @@ class _Walk:
             node, is_leaving = stack.pop()
             tag = node.tag or ""
             if is_leaving:
-                self._leave(tag)
+                self._leave(tag, node)
             elif tag == "-text":
                 self._inline.append(self._text(node))
-            elif tag not in _DROPPED and not tag.startswith(("-", "!")):
+            elif not self._is_dropped(tag, node):
                 self._enter(tag, node)
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(list(node.iter(include_text=True))))
         self._flush()
+
+    def _is_dropped(self, tag: str, node: LexborNode) -> bool:
+        if tag in _DROPPED or tag.startswith(("-", "!")):
+            return True
+        attributes = node.attributes
+        if attributes and _is_hidden(attributes):
+            return True
+        if not self._main_content_only:
+            return False
+        if tag == "nav" or (attributes and attributes.get("role") in _FURNITURE_ROLES):
+            return True
+        if self._content_depth or tag not in {"header", "footer"}:
+            return False
+        return tag == "footer" or node.css_first("h1") is None
 
     def _text(self, node: LexborNode) -> str:
         text = node.text_content or ""
@@ -127,6 +176,8 @@ class _Walk:
             self._inline.append("\n")
         elif tag == "img":
             self._inline.append(" " + (node.attributes.get("alt") or "") + " ")
+        elif tag == "a":
+            self._links.append(len(self._inline))
         elif tag == "tr":
             self._flush()
             self._cells = []
@@ -135,6 +186,9 @@ class _Walk:
             self._open_block(tag)
 
     def _open_block(self, tag: str) -> None:
+        self._content_depth += tag in _CONTENT
+        if tag == "table":
+            self._table_rows.append(0)
         if tag == "pre":
             self._pre_depth += 1
         elif tag in {"ul", "ol"}:
@@ -150,20 +204,37 @@ class _Walk:
         self._lists[-1] = number + 1
         return f"{indent}{number}. "
 
-    def _leave(self, tag: str) -> None:
-        if tag in {"td", "th"}:
+    def _leave(self, tag: str, node: LexborNode) -> None:
+        if tag == "a":
+            self._end_link(node.attributes.get("href") or "")
+        elif tag in {"td", "th"}:
             self._end_cell()
         elif tag == "tr":
             self._end_row()
         elif tag in _BLOCKS:
-            level = int(tag[1]) if re.fullmatch("h[1-6]", tag) else 0
-            self._soft_break(level=level)
-            if tag == "pre":
-                self._pre_depth -= 1
-            elif tag == "li":
-                self._prefix = ""
-            elif tag in {"ul", "ol"} and self._lists:
-                self._lists.pop()
+            self._soft_break(level=int(tag[1]) if re.fullmatch("h[1-6]", tag) else 0)
+            self._close_block(tag)
+
+    def _close_block(self, tag: str) -> None:
+        self._content_depth -= tag in _CONTENT
+        if tag == "pre":
+            self._pre_depth -= 1
+        elif tag == "li":
+            self._prefix = ""
+        elif tag in {"ul", "ol"} and self._lists:
+            self._lists.pop()
+        elif tag == "table" and self._table_rows:
+            self._table_rows.pop()
+
+    def _end_link(self, target: str) -> None:
+        begin = self._links.pop() if self._links else 0
+        address = "".join(target.split())
+        if not self._extract_links or not _ABSOLUTE.match(address) or len(address) > _MAX_ADDRESS_CHARS:
+            return
+        address = address.removeprefix("mailto:")
+        shown = "".join(self._inline[begin:])
+        if _bare(address) not in _bare(shown):
+            self._inline.append(f" ({address})")
 
     def _soft_break(self, *, level: int = 0) -> None:
         """End a block; inside a table cell it is only a space."""
@@ -182,8 +253,13 @@ class _Walk:
     def _end_row(self) -> None:
         cells, self._cells = self._cells or [], None
         self._inline.clear()
-        if any(cells):
-            self._add("| " + " | ".join(cells) + " |", is_item=True)
+        if not any(cells):
+            return
+        self._add("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |", is_item=True)
+        if self._table_rows:
+            if self._table_rows[-1] == 0 and len(cells) > 1:
+                self._add("| " + " | ".join(["---"] * len(cells)) + " |", is_item=True)
+            self._table_rows[-1] += 1
 
     def _flush(self, *, level: int = 0) -> None:
         joined = "".join(self._inline)
@@ -199,11 +275,13 @@ class _Walk:
         prefix, self._prefix = self._prefix, ""
         if level:
             self._builder.add_heading(" ".join(text.split()), level)
+            self.has_written = True
             self._after_item = False
         else:
             self._add(prefix + text, is_item=bool(prefix))
 
     def _add(self, text: str, *, is_item: bool) -> None:
+        self.has_written = True
         self._builder.add(text, separator="\n" if is_item and self._after_item else "\n\n")
         self._after_item = is_item
 
@@ -215,3 +293,15 @@ def _facts(tree: LexborHTMLParser) -> dict[str, str]:
         meta = tree.css_first(f'meta[name="{name}"]')
         facts[name] = (meta.attributes.get("content") or "") if meta is not None else ""
     return {key: " ".join(value.split()) for key, value in facts.items() if value.strip()}
+
+
+def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
+    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+        return True
+    style = attributes.get("style")
+    return bool(style) and _HIDDEN_STYLE.search(style or "") is not None
+
+
+def _bare(address: str) -> str:
+    """An address without what people leave out when they write it."""
+    return "".join(address.lower().split()).split("://", 1)[-1].removeprefix("www.").rstrip("/")

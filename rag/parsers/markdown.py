@@ -1,7 +1,7 @@
 """Markdown: the text stays as it is written; headings are found, code blocks respected."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from pydantic import Field
 from rag.parsers import media
 from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
 from rag.parsers.decoding import read_text
-from rag.registry import ComponentOptions
+from rag.registry import ComponentOptions, NoEffect
 from rag.types import Document, Heading, Scalar
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(\S.*))?$")
@@ -18,6 +18,7 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
 _NO_PARAGRAPH = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t]|<|\||(?:[-*_][ \t]*){3,}$)| {4}|\t")
 _FACT = re.compile(r"([A-Za-z_][\w .-]{0,63}):[ \t]*(\S.*)?$")
+_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:<[^<>\n]{0,1000}>|[^()\s]{1,1000})(?:[ \t]+\"[^\"\n]{0,300}\")?\)")
 _MAX_FRONT_MATTER_CHARS = 20_000
 _MAX_LINE_CHARS = 1000
 """A longer line is neither heading nor fence; not looking at it keeps the scan linear."""
@@ -27,8 +28,15 @@ class MarkdownParser:
     media_types: ClassVar[frozenset[str]] = frozenset({media.MARKDOWN})
 
     class Options(ComponentOptions):
+        without_effect: ClassVar[Mapping[str, NoEffect]] = {
+            "extract_code_blocks": NoEffect((True,), "code stays in the text, and nothing in it counts as a heading"),
+            "extract_tables": NoEffect((True,), "tables stay in the text as they are written"),
+            "preserve_structure": NoEffect((True,), "the text stays as it is written, and chunks carry their headings"),
+        }
+
         encoding: str | None = Field(None, description="Tried first; detected when absent or when it does not fit.")
         extract_metadata: bool = Field(True, description="Read front matter (`key: value` lines) as metadata.")
+        extract_links: bool = Field(True, description="Keep the addresses of links; otherwise only their text.")
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -38,6 +46,8 @@ class MarkdownParser:
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
         text, _ = read_text(probe, limits, encoding=self.options.encoding)
+        if not self.options.extract_links:
+            text = without_addresses(text)
         body_start = front_matter_end(text)
         headings = tuple(find_headings(text, body_start))
         metadata = front_matter(text[:body_start]) if self.options.extract_metadata else {}
@@ -62,6 +72,21 @@ def front_matter(block: str) -> dict[str, Scalar]:
         if found and value and value[0] not in "[{|>&*":
             facts[found.group(1).strip()] = value.strip("\"'")
     return facts
+
+
+def without_addresses(text: str) -> str:
+    """Links and pictures as their text alone, outside of fenced code."""
+    parts, fence = [], ""
+    for line in text.split("\n"):
+        if fence:
+            fence = "" if _closes(line[:_MAX_LINE_CHARS], fence) else fence
+            parts.append(line)
+        elif opened := _opening_fence(line[:_MAX_LINE_CHARS]):
+            fence = opened
+            parts.append(line)
+        else:
+            parts.append(_LINK.sub(r"\1", line) if "](" in line else line)
+    return "\n".join(parts)
 
 
 def find_headings(text: str, begin: int = 0) -> Iterator[Heading]:

@@ -1,21 +1,30 @@
-"""PDF files through pdfium: text with the exact place of every page."""
+"""PDF files through pdfium: text in reading order with the exact place of every page."""
 
+import gc
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar, Final
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Literal
 
 import pypdfium2
 from pydantic import Field
 
 from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
-from rag.parsers import media
+from rag.parsers import media, pdf_extras
 from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
 from rag.parsers.builder import DocumentBuilder
 from rag.parsers.decoding import check_length, clean
-from rag.parsers.pdf_text import HYPHEN_MARK, PDFIUM_HYPHEN, join_hyphenated, tidy
-from rag.registry import ComponentOptions
-from rag.types import Document
+from rag.parsers.ocr import HOW_TO_INSTALL, OcrLanguages, UseOcr
+from rag.parsers.ocr import is_available as ocr_is_available
+from rag.parsers.pdf_compose import Composing, compose
+from rag.parsers.pdf_composed import ComposedPage
+from rag.parsers.pdf_finish import finish
+from rag.parsers.pdf_headings import OutlineEntry
+from rag.parsers.pdf_page import opened_page
+from rag.parsers.pdf_scan import read_scans
+from rag.registry import ComponentOptions, NoEffect
+from rag.types import Document, Heading, Scalar
 
 _PDFIUM: Final = threading.Lock()
 """pdfium must not run in two threads at once, not even on two files."""
@@ -25,16 +34,62 @@ _WRONG_PASSWORD, _UNSUPPORTED_SECURITY = 4, 5  # FPDF_ERR_PASSWORD, FPDF_ERR_SEC
 _TAIL_BYTES = 2048
 _MAX_NUMBERS_SHOWN = 20
 _PAGES_LOOKED_AT = 20
+_PYPDF: Final = "pypdf2_fallback"
+
+FallbackReader = Literal["llama_pdf_reader", "llama_pymupdf_reader", "direct_pymupdf", "pypdf2_fallback"]
 
 
 class PDFParser:
-    """Pages are joined by a blank line. Text in pictures, form fields and annotations is not read."""
+    """Pages are joined by a blank line, and so are paragraphs. Columns are read one after the other, tables become
+    Markdown tables, headings are found by size, weight and the file's outline."""
 
     media_types: ClassVar[frozenset[str]] = frozenset({media.PDF})
 
     class Options(ComponentOptions):
-        clean_text: bool = Field(True, description="Trim line ends, join hyphenated words, name symbol-font bullets.")
+        without_effect: ClassVar[Mapping[str, NoEffect]] = {
+            "extract_images": NoEffect((False,), "pictures are not kept; use_ocr reads pages that are only pictures"),
+            "extract_page_info": NoEffect((True,), "chunks always carry their pages: citations need them"),
+            "include_page_numbers": NoEffect((True,), "chunks always carry their pages: citations need them"),
+            "combine_pages": NoEffect((False,), "pages are always told apart: citations need them"),
+            "page_separator": NoEffect((), "pages are joined by a blank line and told apart by the page map"),
+        }
+
+        clean_text: bool = Field(
+            True, description="Trim line ends, join words broken at line ends, spell out ligatures and symbol bullets."
+        )
         extract_metadata: bool = Field(True, description="Keep title, author and subject as metadata.")
+        preserve_layout: bool = Field(
+            True, description="Keep the line breaks of the page; otherwise the lines of a paragraph become one."
+        )
+        extract_tables: bool = Field(True, description="Write tables as Markdown tables; otherwise line by line.")
+        extract_links: bool = Field(True, description="Write the address of a link behind its text.")
+        extract_annotations: bool = Field(False, description="Add comments and text boxes at the end of their page.")
+        extract_form_fields: bool = Field(
+            False, description="Add `name: value` of filled in form fields at the end of their page."
+        )
+        extract_outlines: bool = Field(False, description="Keep the titles of the outline as metadata `outline`.")
+        extract_xmp_metadata: bool = Field(False, description="Keep the facts of the XMP packet as metadata `xmp_…`.")
+        remove_headers_footers: bool = Field(
+            True, description="Leave out lines that return on most pages, where they stand a second time."
+        )
+        min_text_length: int = Field(
+            0, ge=0, description="Pages with fewer characters count as pages without text, for OCR."
+        )
+        fallback_strategies: list[FallbackReader] = Field(
+            ["pypdf2_fallback"],
+            description="Readers for what pdfium cannot open: pypdf2_fallback is pypdf. In the place of the others, "
+            "which are not part of Paddock, pdfium has read before.",
+        )
+        use_ocr: UseOcr = True
+        ocr_languages: OcrLanguages = "eng"
+
+        @classmethod
+        def remarks(cls, values: Mapping[str, Any]) -> list[str]:
+            named = values.get("fallback_strategies")
+            others = [each for each in named if each != _PYPDF] if isinstance(named, list) else []
+            return [
+                f"fallback_strategies: '{each}' is not part of Paddock; pdfium reads in its place" for each in others
+            ]
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -45,33 +100,194 @@ class PDFParser:
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
         if probe.size_bytes == 0:
             raise NoTextError(f"'{probe.filename}' has no text: the file is empty")
-        with _opened(probe) as pdf:
+        try:
+            return self._parse(probe, limits, on_progress)
+        except EncryptedFileError:
+            raise
+        except _CannotOpenError as error:
+            texts = self._second_reading(probe, limits)
+            if not any(texts):
+                raise error.told from error
+        warning = "The file is damaged; a second reader (pypdf) has read it, without columns, tables and headings."
+        return self._built([ComposedPage(text) for text in texts], [], {}, limits, [warning])
+
+    def _second_reading(self, probe: FileProbe, limits: ParseLimits) -> list[str]:
+        """By pypdf. Not of a file that is cut off: half of one must not pass for a whole."""
+        if _PYPDF not in self.options.fallback_strategies or _is_cut_off(probe):
+            return []
+        from rag.parsers.pdf_fallback import read_all  # slow to import, and seldom needed
+
+        return read_all(probe.path, limits)
+
+    def _parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback) -> Document:
+        with _opened(probe, with_forms=self.options.extract_form_fields) as pdf:
             with _PDFIUM:
                 page_count = len(pdf)
             _check_page_count(page_count, probe, limits)
-            texts, damaged = _read_pages(pdf, page_count, limits, on_progress)
-            facts = _facts(pdf) if self.options.extract_metadata else {}
-            if not any(texts):
-                raise _no_text(pdf, page_count, len(damaged), probe)
-        if self.options.clean_text:
-            texts = [tidy(text) for text in join_hyphenated(texts)]
+            pages, damaged = self._read_pages(pdf, page_count, limits, on_progress)
+            self._reread(probe, pages, damaged, limits)
+            warnings = self._read_scans(pdf, pages, damaged, page_count, limits, on_progress)
+            with _PDFIUM:
+                entries = pdf_extras.outline(pdf)
+                facts = self._facts(pdf, probe, entries)
+            if not any(page.text for page in pages):
+                raise _no_text(pdf, page_count, len(damaged), probe, warnings)
+        empty = [number for number, page in enumerate(pages, start=1) if not page.text and number not in damaged]
+        warnings += _warnings(empty, damaged, page_count, _is_cut_off(probe))
+        return self._built(pages, entries, facts, limits, warnings, empty=empty)
+
+    def _read_pages(
+        self, pdf: Any, page_count: int, limits: ParseLimits, on_progress: ProgressCallback
+    ) -> tuple[list[ComposedPage], list[int]]:
+        """Each page (without text where it has no text layer) and the numbers of those that cannot be loaded."""
+        with _collector_paused():
+            return self._pages(pdf, page_count, limits, on_progress)
+
+    def _pages(
+        self, pdf: Any, page_count: int, limits: ParseLimits, on_progress: ProgressCallback
+    ) -> tuple[list[ComposedPage], list[int]]:
+        pages: list[ComposedPage] = []
+        damaged: list[int] = []
+        length = 0
+        wanted = Composing(finds_tables=self.options.extract_tables)
+        for number in range(1, page_count + 1):
+            try:
+                with _PDFIUM:
+                    page = self._read_page(pdf, number - 1, wanted)
+            except pypdfium2.PdfiumError:
+                page = ComposedPage("")
+                damaged.append(number)
+            length += len(page.text)
+            check_length(length, limits)
+            pages.append(page)
+            if number % _PROGRESS_EVERY_PAGES == 0 or number == page_count:
+                on_progress(number, page_count)
+        return pages, damaged
+
+    def _read_page(self, pdf: Any, index: int, wanted: Composing) -> ComposedPage:
+        options = self.options
+        with opened_page(pdf, index) as page:
+            links = pdf_extras.link_targets(pdf, page) if options.extract_links and page.text else {}
+            composed = compose(page, wanted, links)
+            added = pdf_extras.notes(page) if options.extract_annotations else []
+            added += pdf_extras.form_fields(pdf, page) if options.extract_form_fields else []
+        composed.text = clean(composed.text)
+        if len(composed.text) < options.min_text_length:
+            composed = ComposedPage("")
+        if added:
+            composed.text = "\n\n".join(filter(None, [composed.text, "\n".join(added)]))
+        return composed
+
+    def _reread(self, probe: FileProbe, pages: list[ComposedPage], damaged: list[int], limits: ParseLimits) -> None:
+        """Try damaged pages with pypdf; those that it reads are damaged no more."""
+        if not damaged or _PYPDF not in self.options.fallback_strategies:
+            return
+        from rag.parsers.pdf_fallback import read_pages
+
+        texts = read_pages(probe.path, [number - 1 for number in damaged], limits)
+        for number, text in zip(list(damaged), texts, strict=True):
+            if text:
+                pages[number - 1] = ComposedPage(text)
+                damaged.remove(number)
+
+    def _read_scans(
+        self,
+        pdf: Any,
+        pages: list[ComposedPage],
+        damaged: Sequence[int],
+        page_count: int,
+        limits: ParseLimits,
+        on_progress: ProgressCallback,
+    ) -> list[str]:
+        """Recognise the text of pages that are pictures; returns what there is to say about it."""
+        wanted = [number for number, page in enumerate(pages, start=1) if not page.text and number not in damaged]
+        if not wanted or not self.options.use_ocr or not ocr_is_available():
+            return []
+        told = 0
+
+        def on_page() -> None:
+            nonlocal told
+            told += 1
+            on_progress(page_count, page_count)
+
+        scans = read_scans(pdf, wanted, _PDFIUM, languages=self.options.ocr_languages, on_page=on_page)
+        for number, text in scans.texts.items():
+            pages[number - 1] = ComposedPage(clean(text))
+        check_length(sum(len(page.text) for page in pages), limits)
+        warnings = list(scans.warnings)
+        if scans.texts:
+            numbers = _named(sorted(scans.texts))
+            warnings.append(f"{numbers} of {page_count} read by OCR: check names and numbers against the scan.")
+        return warnings
+
+    def _facts(self, pdf: Any, probe: FileProbe, entries: list[OutlineEntry]) -> dict[str, Scalar]:
+        facts: dict[str, Scalar] = {}
+        if self.options.extract_metadata:
+            values = {key.lower(): pdf.get_metadata_value(key) for key in ("Title", "Author", "Subject")}
+            facts |= {key: cleaned for key, value in values.items() if (cleaned := clean(value).strip())}
+        if self.options.extract_outlines and entries:
+            facts["outline"] = pdf_extras.outline_text(entries)
+        if self.options.extract_xmp_metadata:
+            facts |= pdf_extras.xmp_facts(probe.path)
+        return facts
+
+    def _built(
+        self,
+        pages: Sequence[ComposedPage],
+        entries: Sequence[OutlineEntry],
+        facts: Mapping[str, Scalar],
+        limits: ParseLimits,
+        warnings: Sequence[str],
+        *,
+        empty: Sequence[int] = (),
+    ) -> Document:
         builder = DocumentBuilder("PDFParser", limits)
-        for number, text in enumerate(texts, start=1):
-            builder.add_page(number, text.replace(HYPHEN_MARK, "-"))
-        empty = [number for number, text in enumerate(texts, start=1) if not text and number not in damaged]
-        return builder.build(
-            metadata=facts,
-            empty_pages=empty,
-            page_count=page_count,
-            warnings=_warnings(empty, damaged, page_count, _is_cut_off(probe)),
-        )
+        with _collector_paused():
+            finished = finish(
+                pages,
+                entries,
+                is_tidied=self.options.clean_text,
+                keeps_running_lines=not self.options.remove_headers_footers,
+                keeps_lines=self.options.preserve_layout,
+            )
+        for number, page in enumerate(finished, start=1):
+            builder.add_page(number, page.text)
+        document = builder.build(metadata=facts, empty_pages=empty, page_count=len(pages), warnings=warnings)
+        headings = [
+            Heading(span.start + start, level, title)
+            for span, page in zip(document.pages, finished, strict=True)
+            for start, level, title in page.headings
+        ]
+        return replace(document, headings=tuple(headings))
+
+
+class _CannotOpenError(Exception):
+    """pdfium cannot open the file; another reader may."""
+
+    def __init__(self, told: UnreadableFileError) -> None:
+        super().__init__(told.message)
+        self.told = told
 
 
 @contextmanager
-def _opened(probe: FileProbe) -> Iterator[Any]:
+def _collector_paused() -> Iterator[None]:
+    """Lines and pages make no cycles: the search for some among them would be a tenth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def _opened(probe: FileProbe, *, with_forms: bool) -> Iterator[Any]:
     try:
         with _PDFIUM:
             pdf = pypdfium2.PdfDocument(probe.path)
+            if with_forms:
+                pdf.init_forms()
     except pypdfium2.PdfiumError as error:
         raise _cannot_open(probe, getattr(error, "err_code", None)) from error
     try:
@@ -81,7 +297,7 @@ def _opened(probe: FileProbe) -> Iterator[Any]:
             pdf.close()
 
 
-def _cannot_open(probe: FileProbe, code: int | None) -> UnreadableFileError:
+def _cannot_open(probe: FileProbe, code: int | None) -> Exception:
     name = f"'{probe.filename}'"
     if code == _WRONG_PASSWORD:
         return EncryptedFileError(f"{name}: password required; save it without a password and try again")
@@ -89,7 +305,8 @@ def _cannot_open(probe: FileProbe, code: int | None) -> UnreadableFileError:
         return EncryptedFileError(f"{name} is protected by a method that cannot be read; save it without protection")
     if _is_cut_off(probe):
         return UnreadableFileError(f"{name} is damaged: it ends before its end mark (%%EOF), as a broken download does")
-    return UnreadableFileError(f"{name} is damaged: its table of objects or pages cannot be read")
+    told = UnreadableFileError(f"{name} is damaged: its table of objects or pages cannot be read")
+    return _CannotOpenError(told)
 
 
 def _is_cut_off(probe: FileProbe) -> bool:
@@ -106,48 +323,9 @@ def _check_page_count(page_count: int, probe: FileProbe, limits: ParseLimits) ->
         )
 
 
-def _read_pages(
-    pdf: Any, page_count: int, limits: ParseLimits, on_progress: ProgressCallback
-) -> tuple[list[str], list[int]]:
-    """The text of each page ("" without a text layer) and the numbers of pages that cannot be loaded."""
-    texts: list[str] = []
-    damaged: list[int] = []
-    length = 0
-    for number in range(1, page_count + 1):
-        try:
-            with _PDFIUM:
-                text = _page_text(pdf, number - 1)
-        except pypdfium2.PdfiumError:
-            text = ""
-            damaged.append(number)
-        length += len(text)
-        check_length(length, limits)
-        texts.append(text)
-        if number % _PROGRESS_EVERY_PAGES == 0 or number == page_count:
-            on_progress(number, page_count)
-    return texts, damaged
-
-
-def _page_text(pdf: Any, index: int) -> str:
-    page = pdf[index]
-    try:
-        textpage = page.get_textpage()
-        try:
-            text: str = textpage.get_text_range()
-        finally:
-            textpage.close()
-    finally:
-        page.close()
-    return clean(text.replace(PDFIUM_HYPHEN, HYPHEN_MARK)).strip()
-
-
-def _facts(pdf: Any) -> dict[str, str]:
-    with _PDFIUM:
-        values = {key.lower(): pdf.get_metadata_value(key) for key in ("Title", "Author", "Subject")}
-    return {key: cleaned for key, value in values.items() if (cleaned := clean(value).strip())}
-
-
-def _no_text(pdf: Any, page_count: int, damaged_count: int, probe: FileProbe) -> UnreadableFileError:
+def _no_text(
+    pdf: Any, page_count: int, damaged_count: int, probe: FileProbe, warnings: Sequence[str]
+) -> UnreadableFileError:
     name, pages = f"'{probe.filename}'", "1 page" if page_count == 1 else f"{page_count} pages"
     if page_count == 0:
         return NoTextError(f"{name} has no pages")
@@ -157,9 +335,14 @@ def _no_text(pdf: Any, page_count: int, damaged_count: int, probe: FileProbe) ->
     if not kinds:
         return NoTextError(f"{name} has no text: its {pages} {'is' if page_count == 1 else 'are'} blank")
     what = "images" if pypdfium2.raw.FPDF_PAGEOBJ_IMAGE in kinds else "drawings"
+    remedy = " ".join(warnings) or (
+        "OCR has found none either"
+        if ocr_is_available()
+        else f"run optical character recognition (OCR) on it first, or {HOW_TO_INSTALL}"
+    )
     return NoTextError(
         f"{name} has no text: its {pages} {'is' if page_count == 1 else 'are'} {what} without a text layer (a scan?); "
-        "run optical character recognition (OCR) on it first"
+        f"{remedy}"
     )
 
 

@@ -11,15 +11,14 @@ HYPHEN_MARK = "\x02"
 
 _LONG_LEFT_CHARS, _LONG_RIGHT_CHARS = 5, 7
 _WORD = re.compile(r"\w+(?:-\w+)*")
-_BROKEN_WORD = re.compile(rf"(\w+){HYPHEN_MARK}(\w+)")
-_TRAILING_SPACE = re.compile(r"[ \t\xa0]+\n")
-_SYMBOLS = str.maketrans(
-    {
-        "\uf0b7": "•", "\uf0a7": "▪", "\uf0d8": "➢", "\uf0fc": "✓", "\uf0a8": "◦", "\uf02d": "-",
-        "\xad": None,
-    }
-)  # fmt: skip
-"""Private code points of the Symbol and Wingdings fonts that stand at the head of list items."""
+_BROKEN_WORD = re.compile(rf"(?<!\w)(\w++){HYPHEN_MARK}(\w+)")
+_SPELLED = {
+    "\uf0b7": "•", "\uf0a7": "▪", "\uf0d8": "➢", "\uf0fc": "✓", "\uf0a8": "◦", "\uf02d": "-", "\xad": "",
+    "\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st",
+}  # fmt: skip
+"""Private code points of the Symbol and Wingdings fonts at the head of list items, soft hyphens, and ligatures."""
+
+_LIST_ITEM = re.compile(r"[ \t]*(?:[•▪◦➢✓–—*-]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)])\s")
 
 
 def join_hyphenated(pages: Sequence[str]) -> list[str]:
@@ -32,8 +31,11 @@ def join_hyphenated(pages: Sequence[str]) -> list[str]:
     """
     if not any(HYPHEN_MARK in page for page in pages):
         return list(pages)
-    unbroken = (_WORD.findall(_BROKEN_WORD.sub(" ", page)) for page in pages)
-    known = {word.lower() for words in unbroken for found in words for word in (found, *found.split("-"))}
+    known: set[str] = set()
+    for page in pages:
+        unbroken = _BROKEN_WORD.sub(" ", page) if HYPHEN_MARK in page else page
+        known.update(_WORD.findall(unbroken.lower()))
+    known.update(part for word in [word for word in known if "-" in word] for part in word.split("-"))
 
     def repair(found: re.Match[str]) -> str:
         left, right = found.group(1), found.group(2)
@@ -41,12 +43,24 @@ def join_hyphenated(pages: Sequence[str]) -> list[str]:
         keeps = _is_chained(around) or _keeps_hyphen(left, right, known)
         return f"{left}-{right}" if keeps else left + right
 
-    return [_BROKEN_WORD.sub(repair, page).replace(HYPHEN_MARK, "-") for page in pages]
+    return [
+        _BROKEN_WORD.sub(repair, page).replace(HYPHEN_MARK, "-") if HYPHEN_MARK in page else page for page in pages
+    ]
 
 
 def tidy(text: str) -> str:
-    """Trim line ends and show bullets of symbol fonts as bullets."""
-    return _TRAILING_SPACE.sub("\n", text.translate(_SYMBOLS)).strip()
+    """Trim line ends, show bullets of symbol fonts as bullets and ligatures as letters."""
+    if not text.isascii():
+        for char, spelled in _SPELLED.items():
+            if char in text:
+                text = text.replace(char, spelled)
+    if " \n" in text or "\t" in text or "\xa0" in text:
+        text = "\n".join([line.rstrip(" \t\xa0") for line in text.split("\n")])
+    return text.strip()
+
+
+def is_list_item(line: str) -> bool:
+    return _LIST_ITEM.match(line) is not None
 
 
 def _keeps_hyphen(left: str, right: str, known: set[str]) -> bool:

@@ -43,7 +43,9 @@ def column_names(cells: Sequence[str], renamed: Mapping[str, str] | None = None)
     return [(renamed or {}).get(name, name) for name in names]
 
 
-def render_row(columns: Sequence[str], cells: Sequence[str], na_values: Collection[str] = NA_VALUES) -> str:
+def render_row(
+    columns: Sequence[str], cells: Sequence[str], na_values: Collection[str] = NA_VALUES, *, separator: str = "; "
+) -> str:
     """One line, `Column: value; Column: value`, without the empty cells; "" if all are."""
     pairs = []
     for index, cell in enumerate(cells):
@@ -51,7 +53,15 @@ def render_row(columns: Sequence[str], cells: Sequence[str], na_values: Collecti
         if value and value not in na_values:
             name = columns[index] if index < len(columns) else f"column {index + 1}"
             pairs.append(f"{name}: {value}")
-    return "; ".join(pairs)
+    return separator.join(pairs)
+
+
+def pipe_table(rows: Sequence[Sequence[str]]) -> str:
+    """As `markdown_table`, of rows that may differ in length; blank ones are left out, a single one has no header."""
+    kept = [row for row in rows if any(cell.strip() for cell in row)]
+    width = max((len(row) for row in kept), default=0)
+    table = markdown_table([[*row, *[""] * (width - len(row))] for row in kept]) if kept else ""
+    return table if len(kept) > 1 else table.partition("\n")[0]
 
 
 def one_line(cell: str) -> str:
@@ -76,3 +86,9 @@ def _scalar(text: str) -> Scalar:
     if found is None:
         return text
     return float(text) if found[2] else int(text)
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown; the first row is the header."""
+    head, *body = ["| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([head, "| " + " | ".join(["---"] * len(rows[0])) + " |", *body])

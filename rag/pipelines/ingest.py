@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rag.chunkers.base import Chunker
+from rag import types
+from rag.chunkers.base import Chunker, Distances, MeaningChunker
 from rag.embedders.base import Embedder
 from rag.errors import EmbeddingError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.extractors.base import Extractor
@@ -69,9 +70,12 @@ class FileIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
+    """`is_cut` is False where the chunker compares meanings, and `cut` has to be given a model."""
+
     document: Document
     route: ParseRoute
     chunks: list[Chunk] = field(default_factory=list)
+    is_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class StoredCounts:
 def parse_file(
     probe: FileProbe, routes: Sequence[ParseRoute], limits: ParseLimits, on_progress: ProgressCallback = no_progress
 ) -> ParsedFile:
-    """Parse and chunk with the first route that takes the file and finds text in it.
+    """Parse with the first route that takes the file and finds text in it, and chunk unless that needs a model.
 
     Raises:
         UnreadableFileError: no route takes this type, or the file is bad; the first error is the one that is told.
@@ -99,11 +103,17 @@ def parse_file(
             first_error = first_error or error
             continue
         _check_size(probe, document, limits)
-        chunks = route.chunker.chunk(document)
-        if chunks:
-            return ParsedFile(document, route, chunks)
+        is_cut = not isinstance(route.chunker, MeaningChunker)
+        chunks = route.chunker.chunk(document) if is_cut else []
+        if chunks or (not is_cut and document.text.strip()):
+            return ParsedFile(document, route, chunks, is_cut)
         first_error = first_error or NoTextError(f"'{probe.filename}' holds no text")
     raise first_error or _no_parser(probe, routes)
+
+
+def cut(document: Document, chunker: Chunker, distances: Distances) -> list[Chunk]:
+    """Chunks of a parsed document, wherever a model is at hand: `distances` is asked only by chunkers that compare."""
+    return (chunker.by(distances) if isinstance(chunker, MeaningChunker) else chunker).chunk(document)
 
 
 def _candidates(probe: FileProbe, routes: Sequence[ParseRoute]) -> list[ParseRoute]:
@@ -195,6 +205,10 @@ def _position(identity: FileIdentity, chunk: Chunk) -> dict[str, Scalar]:
         position |= {"page_number": chunk.page_start, "page_start": chunk.page_start, "page_end": chunk.page_end}
     if chunk.heading_path:
         position["heading_path"] = " > ".join(chunk.heading_path)
+    if chunk.table_header:
+        position["table_header"] = chunk.table_header
+    if chunk.parent is not None:
+        position |= {"parent_start": chunk.parent[0], "parent_end": chunk.parent[1]}
     return position
 
 
@@ -252,7 +266,7 @@ def embed_and_write(
 
     Args:
         metadata: of each chunk, in order; taken slice by slice, as extractors may need their time for it.
-        known_vectors: text → vector of the same model, taken over instead of embedding again.
+        known_vectors: embedded text → vector of the same model, taken over instead of embedding again.
         is_written: whether a record id is in the store already (a run that was interrupted).
         on_written: called after each slice with the number of chunks done; may raise CancelledTaskError.
 
@@ -265,8 +279,10 @@ def embed_and_write(
         piece = range(start, min(start + WRITE_SLICE, len(chunks)))
         metadata_of = dict(zip(piece, islice(rest, len(piece)), strict=True))
         missing = [index for index in piece if not is_written(record_id(identity, index))]
-        fresh = [index for index in missing if chunks[index].text not in known_vectors]
-        vectors = embedder.embed_documents([chunks[index].text for index in fresh]) if fresh else np.empty((0, 0))
+        fresh = [index for index in missing if chunks[index].embedded_text not in known_vectors]
+        vectors = (
+            embedder.embed_documents([chunks[index].embedded_text for index in fresh]) if fresh else np.empty((0, 0))
+        )
         if len(vectors) != len(fresh):
             raise EmbeddingError(f"the embedder gave {len(vectors)} vectors for {len(fresh)} texts")
         by_index = dict(zip(fresh, vectors, strict=True))
@@ -274,7 +290,7 @@ def embed_and_write(
             [
                 _record(identity, chunks[index], metadata_of[index], by_index.get(index, known))
                 for index in missing
-                for known in [known_vectors.get(chunks[index].text)]
+                for known in [known_vectors.get(chunks[index].embedded_text)]
             ]
         )
         stored += len(fresh) + len(piece) - len(missing)
@@ -285,7 +301,7 @@ def embed_and_write(
 
 def record_id(identity: FileIdentity, index: int) -> str:
     """Derived from content: the same file with the same options gives the same ids."""
-    return f"{identity.file_key}/{identity.generation}/{index:06d}"
+    return types.record_id(identity.file_key, identity.generation, index)
 
 
 def _record(identity: FileIdentity, chunk: Chunk, metadata: Mapping[str, Scalar], vector: Vector | None) -> Record:

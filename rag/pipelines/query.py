@@ -1,12 +1,10 @@
-"""Ask a retriever one question or several, and drop what says the same twice."""
+"""Ask a retriever one question or several at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 
 from rag.errors import RagError
 from rag.retrievers.base import Query, Retrieval, Retriever
-from rag.types import Hit
 
 MAX_THREADS = 8
 SAME_PREFIX_CHARS = 200
@@ -17,14 +15,8 @@ class QueryPipeline:
         self._retriever = retriever
 
     def run(self, query: Query) -> Retrieval:
-        """Retrieve for one query; the same text from two files (one file in two datasets) is one hit, the better."""
-        found = self._retriever.retrieve(query)
-        distinct = _without_copies(found.hits)
-        missing = len(found.hits) - len(distinct)
-        if missing and query.top_k is not None and len(found.hits) >= query.top_k:
-            found = self._retriever.retrieve(replace(query, top_k=query.top_k + 2 * missing))
-            distinct = _without_copies(found.hits)[: query.top_k]
-        return Retrieval(tuple(distinct), found.notes)
+        """Retrieve for one query."""
+        return self._retriever.retrieve(query)
 
     def run_many(self, queries: Sequence[Query], top_k: int) -> Retrieval:
         """Ask all at once and merge.
@@ -42,7 +34,7 @@ class QueryPipeline:
         found, notes = _collect(queries, answers)
         hits = {_beginning(hit.text): hit for each in reversed(found) for hit in reversed(each.hits)}
         ranked = sorted(hits.values(), key=lambda hit: (-hit.score, hit.id))
-        return Retrieval(tuple(ranked[:top_k]), tuple(dict.fromkeys(notes)))
+        return Retrieval(tuple(ranked[:top_k]), tuple(dict.fromkeys(notes)), queries[0].trace.stages)
 
 
 def _collect(queries: Sequence[Query], answers: Sequence["Future[Retrieval]"]) -> tuple[list[Retrieval], list[str]]:
@@ -61,12 +53,6 @@ def _collect(queries: Sequence[Query], answers: Sequence["Future[Retrieval]"]) -
     if not found:
         raise errors[0]
     return found, notes
-
-
-def _without_copies(hits: Iterable[Hit]) -> list[Hit]:
-    """Leave out a hit whose whole text, but for spaces and case, came before from another file."""
-    first_file: dict[str, str] = {}
-    return [hit for hit in hits if first_file.setdefault(_plain(hit.text), hit.file_key) == hit.file_key]
 
 
 def _plain(text: str) -> str:

@@ -9,6 +9,7 @@ from rag.registry import ComponentOptions
 from rag.retrievers.base import Query, Retrieval
 from rag.retrievers.cut import cut
 from rag.stores.base import Store
+from rag.types import Hit
 
 
 class SearchOptions(ComponentOptions):
@@ -20,7 +21,7 @@ class SearchOptions(ComponentOptions):
         None, ge=0, le=1, description="Another name of score_threshold, which wins when both are given."
     )
     distance_metric: Literal["cosine", "euclidean", "manhattan", "dot"] | None = Field(
-        None, description="Accepted; the metric belongs to the database, where the vectors are."
+        None, description="The metric belongs to the database, where the vectors are: another one is warned of."
     )
     include_metadata: bool = Field(True, description="Accepted; metadata is always returned.")
     max_results: int | None = Field(None, ge=1, description="An upper bound for top_k, the request's included.")
@@ -35,6 +36,14 @@ class SearchOptions(ComponentOptions):
         return limit if self.max_results is None else min(limit, self.max_results)
 
 
+def nearest(query: Query, embedder: Embedder, store: Store, *, limit: int) -> list[Hit]:
+    """The chunks whose vectors are the nearest to the query's."""
+    vector = query.vector_by(embedder)
+    return query.trace.timed(
+        "vectors", lambda: store.search_vector(vector, limit=limit, where=query.where), query=query.text
+    )
+
+
 class BasicSimilarityStrategy:
     Options = SearchOptions
 
@@ -45,5 +54,5 @@ class BasicSimilarityStrategy:
 
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.limit(query)
-        hits = self._store.search_vector(self._embedder.embed_query(query.text), limit=limit, where=query.where)
+        hits = nearest(query, self._embedder, self._store, limit=limit)
         return Retrieval(cut(hits, query, limit=limit, threshold=self._options.threshold))

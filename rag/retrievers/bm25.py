@@ -8,6 +8,8 @@ from rag.stores.base import Store
 
 
 class BM25Retriever:
+    searches_words = True
+
     Options = SearchOptions
 
     def __init__(self, options: SearchOptions, *, embedder: Embedder, store: Store) -> None:
@@ -16,5 +18,9 @@ class BM25Retriever:
 
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.limit(query)
-        hits = self._store.search_text(query.text, limit=limit, where=query.where)
+        hits = query.trace.timed(
+            "words",
+            lambda: self._store.search_text(query.lexical, limit=limit, where=query.where),
+            query=query.lexical,
+        )
         return Retrieval(cut(hits, query, limit=limit, threshold=self._options.threshold))

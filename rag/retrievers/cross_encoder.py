@@ -1,7 +1,7 @@
 """Candidates of a base strategy, put in the order that a rerank model gives them."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from rag.retrievers.cut import cut
 from rag.retrievers.models import Models, NoModels
 from rag.retrievers.rerank import reranked
 from rag.stores.base import Store
+from rag.time_box import within
 
 BaseStrategy = Literal["BasicSimilarityStrategy", "MetadataFilteredStrategy"]
 
@@ -46,16 +47,24 @@ class CrossEncoderRerankedStrategy:
         options = self._options
         limit = options.final_k if query.top_k is None else query.top_k
         depth = max(options.initial_k, limit)
-        # The threshold is for the final scores: it is applied by `cut`.
-        found = self._base.retrieve(replace(query, top_k=depth, score_threshold=0.0))
+        found = self._base.retrieve(query.for_candidates(depth))
         notes = found.notes
+        seconds = query.time_left(options.timeout)
+        started_at = time.perf_counter()
+        given = len(found.hits)
         try:
-            reranker = self._models.reranker(options.model_name, timeout_s=options.timeout)
-            hits = reranked(query.text, found.hits, reranker, relevance_threshold=options.relevance_threshold)
+            reranker = self._models.reranker(options.model_name, timeout_s=max(seconds, 0.001))
+            hits = within(
+                seconds,
+                "it",
+                lambda: reranked(query.text, found.hits, reranker, relevance_threshold=options.relevance_threshold),
+            )
+            query.trace.add("rerank", started_at, given=given, found=hits)
         except UpstreamError as error:
             note = (
                 f"reranker '{options.model_name}' was skipped: {error.message}; the hits are those of "
                 f"{options.base_strategy}, in its order"
             )
             hits, notes = list(found.hits), (*notes, note)
+            query.trace.add("rerank", started_at, given=given, found=hits, notes=(note,))
         return Retrieval(cut(hits, query, limit=limit, threshold=None), notes)

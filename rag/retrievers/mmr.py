@@ -5,7 +5,7 @@ from pydantic import Field
 
 from rag.embedders.base import Embedder
 from rag.retrievers.base import Query, Retrieval
-from rag.retrievers.basic import SearchOptions
+from rag.retrievers.basic import SearchOptions, nearest
 from rag.retrievers.cut import cut
 from rag.stores.base import Store
 from rag.types import Hit, Matrix
@@ -32,8 +32,9 @@ class MMRRetriever:
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.limit(query)
         depth = max(self._options.candidates, 3 * limit)
-        hits = self._store.search_vector(self._embedder.embed_query(query.text), limit=depth, where=query.where)
-        chosen = choose_diverse(hits, limit, self._options.relevance_weight)
+        hits = nearest(query, self._embedder, self._store, limit=depth)
+        weight = self._options.relevance_weight
+        chosen = query.trace.timed("mmr", lambda: choose_diverse(hits, limit, weight), given=len(hits))
         return Retrieval(cut(chosen, query, limit=limit, threshold=self._options.threshold))
 
 

@@ -1,18 +1,30 @@
-"""What strategies that ask a model are given: the models of a project, by the name in `runtime.models`."""
+"""What strategies and stages that ask a model are given: the models of a project, by the name in `runtime.models`."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from rag.errors import UpstreamError
 from rag.rerankers.base import Reranker
 
 
 class Models(Protocol):
-    """Raises BadRequestError that lists the known ones for a name that no model has."""
+    """Raises BadRequestError that lists the known ones for a name that no model has; None is the default model."""
 
     def reranker(self, name: str, *, timeout_s: float) -> Reranker: ...
 
-    def ask(self, name: str, instruction: str, question: str, *, timeout_s: float) -> str:
-        """The model's answer. Raises UpstreamError when its server fails or takes longer."""
+    def ask(
+        self,
+        name: str | None,
+        instruction: str,
+        question: str,
+        *,
+        timeout_s: float,
+        schema: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The model's answer, of the shape of `schema` where its server can see to that.
+
+        Raises UpstreamError when the server fails or takes longer, and for a model that only quotes.
+        """
         ...
 
 
@@ -22,5 +34,13 @@ class NoModels:
     def reranker(self, name: str, *, timeout_s: float) -> Reranker:
         raise UpstreamError(f"no model '{name}' is at hand")
 
-    def ask(self, name: str, instruction: str, question: str, *, timeout_s: float) -> str:
-        raise UpstreamError(f"no model '{name}' is at hand")
+    def ask(
+        self,
+        name: str | None,
+        instruction: str,
+        question: str,
+        *,
+        timeout_s: float,
+        schema: Mapping[str, Any] | None = None,
+    ) -> str:
+        raise UpstreamError("no model is at hand" if name is None else f"no model '{name}' is at hand")

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rag.embedders.base import Embedder
 from rag.retrievers import fuse
 from rag.retrievers.base import Query, Retrieval
-from rag.retrievers.basic import SearchOptions
+from rag.retrievers.basic import SearchOptions, nearest
 from rag.retrievers.cut import cut
 from rag.stores.base import Store
 from rag.stores.lexical import STOP_WORDS
@@ -30,7 +31,7 @@ class MultiQueryStrategy:
         aggregation_method: Literal["max", "mean", "weighted", "reciprocal_rank"] = Field(
             "weighted", description="How the scores of one chunk under several wordings become one."
         )
-        query_weights: list[float] | None = Field(
+        query_weights: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(
             None, description="Weights in [0, 1] of the wordings in order, for `weighted`; the last one repeats."
         )
         search_multiplier: int = Field(2, ge=1, le=10, description="Candidates per wording, in multiples of top_k.")
@@ -44,12 +45,14 @@ class MultiQueryStrategy:
         options = self._options
         limit = options.limit(query)
         wordings = variants(query.text, options.num_queries)
-        rankings = [self._search(text, limit * options.search_multiplier, query) for text in wordings]
-        values = self._fused(rankings)
-        return Retrieval(cut(fuse.merge(rankings, values), query, limit=limit, threshold=options.threshold))
-
-    def _search(self, text: str, limit: int, query: Query) -> list[Hit]:
-        return self._store.search_vector(self._embedder.embed_query(text), limit=limit, where=query.where)
+        depth = limit * options.search_multiplier
+        # A vector that was made for the question is not that of its other wordings.
+        asked = [query, *(replace(query, text=text, vector=None) for text in wordings[1:])]
+        rankings = [nearest(each, self._embedder, self._store, limit=depth) for each in asked]
+        hits = query.trace.timed(
+            "fusion", lambda: fuse.merge(rankings, self._fused(rankings)), given=sum(map(len, rankings))
+        )
+        return Retrieval(cut(hits, query, limit=limit, threshold=options.threshold))
 
     def _fused(self, rankings: Sequence[Sequence[Hit]]) -> Mapping[str, float]:
         scores = [{hit.id: hit.score for hit in ranking} for ranking in rankings]

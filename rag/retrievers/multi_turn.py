@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +21,7 @@ from rag.retrievers.cut import cut
 from rag.retrievers.models import Models, NoModels
 from rag.retrievers.rerank import reranked
 from rag.stores.base import Store
+from rag.time_box import within
 from rag.types import Hit
 
 ASK_TIMEOUT_S = 20.0
@@ -47,9 +49,11 @@ class MultiTurnRAGStrategy:
         sub_query_top_k: int = Field(10, ge=5, le=50, description="Hits per sub-question.")
         final_top_k: int = Field(10, ge=1, le=50, description="Hits to return when the request names no number.")
         enable_reranking: bool = Field(False, description="Rerank the hits of all sub-questions.")
-        reranker_strategy: Literal["CrossEncoderRerankedStrategy"] = "CrossEncoderRerankedStrategy"
+        reranker_strategy: Literal["CrossEncoderRerankedStrategy"] = Field(
+            "CrossEncoderRerankedStrategy", description="Whose options reranker_config has."
+        )
         reranker_config: Mapping[str, Any] = Field(
-            {}, description="model_name, relevance_threshold and timeout as of the reranker strategy."
+            {}, description="model_name, initial_k, relevance_threshold and timeout as of the reranker strategy."
         )
         dedup_similarity_threshold: float = Field(0.95, ge=0.5, le=1, description="From which hits count as equal.")
         max_workers: int = Field(3, ge=1, le=10, description="Sub-questions asked at once.")
@@ -67,28 +71,44 @@ class MultiTurnRAGStrategy:
 
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.final_top_k if query.top_k is None else query.top_k
-        questions, notes = self._questions(query.text)
+        questions, notes = self._questions(query)
         if len(questions) == 1:
             found = self._base.retrieve(replace(query, top_k=limit))
             return Retrieval(found.hits, (*found.notes, *notes))
         depth = max(self._options.sub_query_top_k, limit)
-        wanted = [replace(query, text=each, top_k=depth, score_threshold=0.0) for each in questions]
+        # A vector, or words, that were made for the question are not those of its parts.
+        plain = replace(query.for_candidates(depth), words=None, vector=None)
+        wanted = [replace(plain, text=each) for each in questions]
         with ThreadPoolExecutor(min(self._options.max_workers, len(wanted))) as pool:
             answers = list(pool.map(self._base.retrieve, wanted))
         best = fuse.highest([{hit.id: hit.score for hit in each.hits} for each in answers], [1.0] * len(answers))
-        hits = self._distinct(fuse.merge([each.hits for each in answers], best))
-        hits, more = self._in_order(query.text, hits)
+        given = sum(len(each.hits) for each in answers)
+        hits = query.trace.timed(
+            "merge", lambda: self._distinct(fuse.merge([each.hits for each in answers], best)), given=given
+        )
+        hits, more = self._in_order(query, hits)
         told = dict.fromkeys([*(note for each in answers for note in each.notes), *notes, *more])
         return Retrieval(cut(hits, query, limit=limit, threshold=None), tuple(told))
 
-    def _questions(self, text: str) -> tuple[list[str], list[str]]:
+    def _questions(self, query: Query) -> tuple[list[str], list[str]]:
         """The question itself, and what it was split into if it is long; notes."""
-        options = self._options
+        text, options = query.text, self._options
         if len(text) < options.complexity_threshold:
             return [text], []
+        started_at = time.perf_counter()
+        questions, notes = self._split(text, query.time_left(ASK_TIMEOUT_S))
+        query.trace.add("split", started_at, queries=questions, notes=notes)
+        return questions, notes
+
+    def _split(self, text: str, seconds: float) -> tuple[list[str], list[str]]:
+        options = self._options
         instruction = INSTRUCTION.format(count=options.max_sub_queries)
         try:
-            answer = self._models.ask(options.model_name, instruction, text, timeout_s=ASK_TIMEOUT_S)
+            answer = within(
+                seconds,
+                "it",
+                lambda: self._models.ask(options.model_name, instruction, text, timeout_s=seconds),
+            )
         except UpstreamError as error:
             note = (
                 f"splitting the question with model '{options.model_name}' was skipped: {error.message}; it was asked "
@@ -100,15 +120,22 @@ class MultiTurnRAGStrategy:
             return [text], [f"model '{options.model_name}' gave no list of questions; the question was asked as it is"]
         return list(dict.fromkeys([text, *parts])), [f"also asked: {'; '.join(parts)}"]
 
-    def _in_order(self, text: str, hits: list[Hit]) -> tuple[list[Hit], list[str]]:
+    def _in_order(self, query: Query, hits: list[Hit]) -> tuple[list[Hit], list[str]]:
         if self._reranker is None:
             return hits, []
         options = self._reranker
+        head, rest, least = hits[: options.initial_k], hits[options.initial_k :], options.relevance_threshold
+        seconds = query.time_left(options.timeout)
+        started_at = time.perf_counter()
         try:
-            reranker = self._models.reranker(options.model_name, timeout_s=options.timeout)
-            return reranked(text, hits, reranker, relevance_threshold=options.relevance_threshold), []
+            reranker = self._models.reranker(options.model_name, timeout_s=max(seconds, 0.001))
+            ranked = within(seconds, "it", lambda: reranked(query.text, head, reranker, relevance_threshold=least))
         except UpstreamError as error:
-            return hits, [f"reranker '{options.model_name}' was skipped: {error.message}"]
+            note = f"reranker '{options.model_name}' was skipped: {error.message}"
+            query.trace.add("rerank", started_at, given=len(head), found=head, notes=(note,))
+            return hits, [note]
+        query.trace.add("rerank", started_at, given=len(head), found=ranked)
+        return [*ranked, *([] if least else rest)], []
 
     def _distinct(self, hits: Sequence[Hit]) -> list[Hit]:
         """Leave out a hit whose vector is nearly that of a better one."""

@@ -21,7 +21,7 @@ def reranked(query: str, hits: Sequence[Hit], reranker: Reranker, *, relevance_t
     """
     if not hits:
         return []
-    given = reranker.rerank(query, [hit.text for hit in hits])
+    given = reranker.rerank(query, [hit.read_text for hit in hits])
     relevance = fuse.min_max({hit.id: value for hit, value in zip(hits, given, strict=True)})
     scores = [hit.score for hit in hits]
     values = fuse.on_scale(relevance, min(scores), max(scores))

@@ -11,6 +11,7 @@ from rag.embedders.base import Embedder
 from rag.registry import ComponentOptions
 from rag.retrievers import fuse
 from rag.retrievers.base import Query, Retrieval
+from rag.retrievers.basic import nearest
 from rag.retrievers.cut import cut
 from rag.stores.base import Store
 from rag.stores.lexical import STOP_WORDS
@@ -55,9 +56,8 @@ class RerankedStrategy:
     def retrieve(self, query: Query) -> Retrieval:
         options = self._options
         limit = options.final_k if query.top_k is None else query.top_k
-        vector = self._embedder.embed_query(query.text)
-        hits = self._store.search_vector(vector, limit=max(options.initial_k, limit), where=query.where)
-        reranked = self._reranked(query.text, hits)
+        hits = nearest(query, self._embedder, self._store, limit=max(options.initial_k, limit))
+        reranked = query.trace.timed("factors", lambda: self._reranked(query.text, hits), given=len(hits))
         return Retrieval(cut(reranked, query, limit=limit, threshold=options.score_threshold))
 
     def _reranked(self, text: str, hits: Sequence[Hit]) -> list[Hit]:

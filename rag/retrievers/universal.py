@@ -12,7 +12,9 @@ from rag.retrievers import fuse, retrievers
 from rag.retrievers.base import Query, Retrieval, Retriever
 from rag.retrievers.cut import cut
 from rag.retrievers.hybrid import HybridRetriever
+from rag.retrievers.mmr import choose_diverse
 from rag.stores.base import Store
+from rag.types import Hit
 
 SHORT_NAMES = {
     "basic": "BasicSimilarityStrategy",
@@ -27,11 +29,15 @@ class SubStrategy(ComponentOptions):
         "BasicSimilarityStrategy", "MetadataFilteredStrategy", "MultiQueryStrategy", "RerankedStrategy",
         "BM25Retriever", "basic", "filtered", "multi_query", "reranked", "bm25",
     ]  # fmt: skip
-    weight: float = Field(1.0, ge=0, le=1)
-    config: Mapping[str, Any] = Field({})
+    weight: float = Field(1.0, ge=0, le=1, description="Weight of its scores or ranks.")
+    config: Mapping[str, Any] = Field({}, description="Its options.")
 
     def build(self, embedder: Embedder, store: Store) -> Retriever:
         return retrievers.build(SHORT_NAMES.get(self.type, self.type), self.config, embedder=embedder, store=store)
+
+
+MIN_DIVERSE = 50
+"""Candidates to choose from where diversity counts."""
 
 
 class HybridUniversalStrategy:
@@ -46,7 +52,9 @@ class HybridUniversalStrategy:
         )
         final_k: int = Field(10, ge=1, le=1000, description="Hits to return when the request names no number.")
         normalize_scores: bool = Field(True, description="Stretch each strategy's scores to [0, 1] before fusing.")
-        diversity_boost: float = Field(0.0, ge=0, le=1, description="Accepted; use the strategy `mmr` for diversity.")
+        diversity_boost: float = Field(
+            0.0, ge=0, le=1, description="What being unlike the other hits counts beside the score, as in `mmr`."
+        )
         dense_weight: float = Field(0.7, ge=0, le=1, description="Weight of vectors where no strategies are given.")
         sparse_weight: float = Field(0.3, ge=0, le=1, description="Weight of words where no strategies are given.")
         score_threshold: float | None = Field(None, ge=0, le=1, description="Hits below it are left out.")
@@ -58,17 +66,33 @@ class HybridUniversalStrategy:
         if not any(self._weights):
             self._weights = [1.0] * len(self._parts)
         self._pair = None if self._parts else _dense_and_sparse(options, embedder, store)
+        lexical = [bool(getattr(each, "searches_words", False)) for each in self._parts]
+        self.searches_words = self._pair is not None or any(lexical)
 
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.final_k if query.top_k is None else query.top_k
+        depth = max(MIN_DIVERSE, 3 * limit) if self._options.diversity_boost else limit
         if self._pair is not None:
-            threshold = self._options.score_threshold if query.score_threshold is None else query.score_threshold
-            return self._pair.retrieve(replace(query, top_k=limit, score_threshold=threshold))
-        deeper = replace(query, top_k=2 * limit, score_threshold=0.0)
-        found = [part.retrieve(deeper) for part in self._parts]
-        notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
-        hits = fuse.merge([each.hits for each in found], self._values(found))
+            found = self._pair.retrieve(replace(query, top_k=depth, score_threshold=0.0))
+            hits, notes = list(found.hits), found.notes
+        else:
+            hits, notes = self._fused(query.for_candidates(2 * depth))
+        hits = self._diverse(query, hits, limit)
         return Retrieval(cut(hits, query, limit=limit, threshold=self._options.score_threshold), notes)
+
+    def _fused(self, query: Query) -> tuple[list[Hit], tuple[str, ...]]:
+        found = [part.retrieve(query) for part in self._parts]
+        given = sum(len(each.hits) for each in found)
+        hits = query.trace.timed(
+            "fusion", lambda: fuse.merge([each.hits for each in found], self._values(found)), given=given
+        )
+        return hits, tuple(dict.fromkeys(note for each in found for note in each.notes))
+
+    def _diverse(self, query: Query, hits: list[Hit], limit: int) -> list[Hit]:
+        boost = self._options.diversity_boost
+        if not boost:
+            return hits
+        return query.trace.timed("mmr", lambda: choose_diverse(hits, limit, 1 - boost), given=len(hits))
 
     def _values(self, found: Sequence[Retrieval]) -> fuse.Values:
         scores = [{hit.id: hit.score for hit in each.hits} for each in found]

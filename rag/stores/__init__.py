@@ -8,5 +8,6 @@ stores = Registry[Store](
     {
         "ChromaStore": "rag.stores.chroma:ChromaStore",
         "MemoryStore": "rag.stores.memory:MemoryStore",
+        "QdrantStore": "rag.stores.qdrant:QdrantStore",
     },
 )

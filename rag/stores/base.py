@@ -1,6 +1,6 @@
 """The store role: vectors, text, metadata and a lexical index that is kept in step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -71,6 +71,10 @@ class Upkeep(Protocol):
         """None for a store without chunks."""
         ...
 
+    def token(self) -> str | None:
+        """Two stores with the same one are two ways to the same chunks. None where nothing was written yet."""
+        ...
+
     def vector_count(self) -> int:
         """Vectors that the nearest-neighbour index holds; asks its server."""
         ...
@@ -93,6 +97,17 @@ class Upkeep(Protocol):
 
     def compact(self) -> None:
         """Bring the lexical index into step if it is not, and give the room of deleted chunks back to the disk."""
+        ...
+
+    def rebuild(self, report: Callable[[int], None]) -> int:
+        """Make the vector index and the lexical index anew from the text and vectors that are kept; returns chunks.
+
+        Searches are answered from the old indexes until the new ones take their place. What is broken off changes
+        nothing that a search sees, and can be begun again. Nobody may write meanwhile.
+
+        Args:
+            report: is called with the number of chunks done; what it raises breaks off.
+        """
         ...
 
 
@@ -121,6 +136,10 @@ class Store(Protocol):
 
     def records(self, file_key: str, generation: str | None = None) -> list[Record]:
         """Stored chunks of a file (of one generation, or all), ordered by id, vectors included."""
+        ...
+
+    def by_ids(self, ids: Sequence[str], *, where: Filter) -> dict[str, Record]:
+        """The chunks among `ids` that are stored and match, by id."""
         ...
 
     def delete(self, file_key: str, generation: str | None = None) -> int:

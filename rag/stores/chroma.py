@@ -10,7 +10,6 @@ returned by a search, is completed by the next upsert of the same id and goes wi
 Where the server has fewer vectors than the ledger has chunks, it lost some: it is given them again.
 """
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,23 +17,19 @@ from pathlib import Path
 from rag.errors import ConflictError
 from rag.filters import Filter
 from rag.stores import scores
-from rag.stores.base import StoreIdentity, Upkeep
+from rag.stores.base import StoreIdentity, Upkeep, VectorFacts
 from rag.stores.chroma_http import Collection, CollectionMissingError, chroma_server
-from rag.stores.chroma_upkeep import ChromaUpkeep
-from rag.stores.identity import require_same_identity
+from rag.stores.chroma_layout import BATCH_SIZE, FORMAT_VERSION, create_collection, send, switching
+from rag.stores.chroma_upkeep import ChromaUpkeep, beside
+from rag.stores.identity import collection_name, require_same_identity
 from rag.stores.ledger_store import LedgerStore, require_sound
 from rag.stores.options import StoreOptions
 from rag.types import Hit, Record, Vector
 
-FORMAT_VERSION = 1
-BATCH_SIZE = 500
 EXACT_CAP = 20_000
 """A filter that leaves at most so many chunks is answered by comparing with each of them: exact, and faster than
 asking an approximate index for ever more neighbours."""
 MAX_OVERFETCH = 8_192
-
-# Chroma's defaults but for ef_search (100): recall@10 against exact search was 0.998 on 20,000 MiniLM vectors.
-HNSW = {"ef_construction": 100, "ef_search": 128, "max_neighbors": 16}
 
 
 class ChromaStore(LedgerStore):
@@ -48,13 +43,14 @@ class ChromaStore(LedgerStore):
             data_dir: the ledger is a file in its folder `lexical/`.
         """
         self.name = collection_name(identity, options.collection_name)
-        super().__init__(identity, data_dir / "lexical" / f"{self.name}.sqlite3")
+        self._ledger_path = data_dir / "lexical" / f"{self.name}.sqlite3"
+        super().__init__(identity, self._ledger_path)
         self._server = chroma_server(url)
         self._collection: Collection | None = None
 
     @property
     def upkeep(self) -> Upkeep:
-        return ChromaUpkeep(self._ledger, self._server, self.name)
+        return ChromaUpkeep(self._ledger, self._server, self.name, self._ledger_path)
 
     def upsert(self, records: Sequence[Record]) -> None:
         if not records:
@@ -84,7 +80,8 @@ class ChromaStore(LedgerStore):
         self._server.find(self.name)  # as in `delete`
         super().drop()
         self._collection = None
-        self._server.drop(self.name)
+        for name in (self.name, *beside(self.name)):
+            self._server.drop(name)
 
     def _write(self, records: Sequence[Record]) -> None:
         self._collection = collection = self._find() or self._create()
@@ -96,9 +93,7 @@ class ChromaStore(LedgerStore):
                 self._ledger.write(batch)
 
     def _send(self, collection: Collection, batch: Sequence[Record]) -> None:
-        metadatas = [{"_file": record.file_key, "_generation": record.generation} for record in batch]
-        vectors = scores.check_vectors(batch, self.identity.dimension)
-        self._server.upsert(collection.id, [record.id for record in batch], vectors, metadatas)
+        send(self._server, collection, batch, self.identity.dimension)
 
     def _nearest(self, vector: Vector, limit: int, where: Filter) -> list[Hit]:
         try:
@@ -136,7 +131,8 @@ class ChromaStore(LedgerStore):
         if self._collection is None:
             found = self._look_up()
             if found is None and self._ledger.stats().chunk_count:
-                found = self._create()
+                with switching(self._ledger_path):  # it may be about to come back under this name
+                    found = self._look_up() or self._create()
             if found is not None and self._is_incomplete(found):
                 self._refill(found)
             self._collection = found
@@ -175,23 +171,15 @@ class ChromaStore(LedgerStore):
         return sent
 
     def _create(self) -> Collection:
-        mine = self.identity
-        metadata = {
-            "format_version": FORMAT_VERSION,
-            "model_id": mine.model_id,
-            "dimension": mine.dimension,
-            "metric": mine.metric,
-            "normalised": True,
-        }
-        space = {"space": mine.metric, **HNSW}
-        created = self._server.create(self.name, metadata, space)
+        mine = VectorFacts(self.identity.model_id, self.identity.dimension, self.identity.metric)
+        created = create_collection(self._server, self.name, mine)
         try:
             self._require_ours(created)
         except ConflictError:
             if not self._is_abandoned(created):
                 raise
             self._server.drop(self.name)  # what another model left: its last chunk was deleted
-            created = self._server.create(self.name, metadata, space)
+            created = create_collection(self._server, self.name, mine)
             self._require_ours(created)
         return created
 
@@ -206,12 +194,6 @@ class ChromaStore(LedgerStore):
         require_same_identity(
             self.identity, str(facts.get("model_id")), int(facts.get("dimension", 0)), str(facts.get("metric"))
         )
-
-
-def collection_name(identity: StoreIdentity, name: str = "documents") -> str:
-    """A name that Chroma takes whatever the project and database are called, and that no other database has."""
-    parts = f"{identity.namespace}\x00{identity.project}\x00{identity.database}\x00{name}"
-    return f"paddock-{hashlib.sha256(parts.encode()).hexdigest()[:40]}"
 
 
 def _of_file(file_key: str, generation: str | None) -> dict[str, object]:

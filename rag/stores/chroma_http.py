@@ -1,7 +1,8 @@
 """The part of a Chroma server's HTTP API (v2) that a store needs.
 
 The official client is not used: it sets no timeout, so that a server that hangs would hang every caller, and it
-costs 36 MB and a second at import. The server is the same; a query is 1 ms faster.
+costs 36 MB and a second at import. The server is the same; a query is 1 ms faster, and with urllib3 takes 1 ms less of
+this process's time than with httpx, which answers of many requests at once have to wait for.
 """
 
 import base64
@@ -10,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import certifi
 import orjson
+import urllib3
 
 from rag.errors import UpstreamError
 from rag.types import Matrix, Vector
@@ -20,6 +22,8 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 """Also for the first query after the server started, which loads the index of a collection."""
 WRITE_TIMEOUT_S = 120.0
+KEPT_CONNECTIONS = 64
+"""As many as there are threads that search."""
 _PREFIX = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
 
@@ -36,21 +40,20 @@ class Collection:
 class ChromaServer:
     """Thread-safe; one per address and process, so that connections are reused. See `chroma_server`."""
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
-        """`transport` replaces the network in tests."""
+    def __init__(self, url: str, pool: urllib3.HTTPConnectionPool | None = None) -> None:
+        """`pool` replaces the network in tests."""
         self.url = url.rstrip("/")
         self._max_batch_size: int | None = None
-        self._client = httpx.Client(
-            base_url=self.url,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
-            headers={"content-type": "application/json"},
-            transport=transport,
-            trust_env=False,  # a proxy for the outside world must not see local vectors
-        )
+        parsed = urllib3.util.parse_url(self.url)
+        self._folder = parsed.path or ""
+        # A pool knows of no proxy: one for the outside world must not see local vectors.
+        self._pool = pool or _open_pool(parsed)
+        self._headers = urllib3.util.make_headers(basic_auth=parsed.auth) if parsed.auth else {}
+        self._headers["content-type"] = "application/json"
 
     def max_batch_size(self) -> int:
         if self._max_batch_size is None:
-            answer = self._call("GET", f"{self.url}/api/v2/pre-flight-checks")
+            answer = self._call("GET", "/api/v2/pre-flight-checks")
             self._max_batch_size = int(answer.get("max_batch_size", 1000))
         return self._max_batch_size
 
@@ -92,6 +95,10 @@ class ChromaServer:
     def delete(self, collection: str, where: Mapping[str, Any]) -> None:
         self._call("POST", f"{_PREFIX}/{collection}/delete", {"where": where}, timeout_s=WRITE_TIMEOUT_S)
 
+    def rename(self, collection: str, name: str) -> None:
+        """The collection keeps its id: who has it open goes on."""
+        self._call("PUT", f"{_PREFIX}/{collection}", {"new_name": name})
+
     def drop(self, name: str) -> None:
         try:
             self._call("DELETE", f"{_PREFIX}/{name}")
@@ -102,29 +109,38 @@ class ChromaServer:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float = READ_TIMEOUT_S
     ) -> Any:
         content = None if body is None else orjson.dumps(body)
-        timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
         try:
-            response = self._client.request(method, path, content=content, timeout=timeout)
-        except httpx.HTTPError as error:
+            response = self._pool.urlopen(
+                method, self._folder + path, content, self._headers, retries=False, redirect=False, timeout=timeout
+            )
+        except urllib3.exceptions.HTTPError as error:
             raise UpstreamError(
                 f"Chroma at {self.url} does not answer ({type(error).__name__}). Check that it runs and that the "
                 "address is right, then try again"
             ) from error
-        if response.status_code == 404:
+        if response.status == 404:
             raise CollectionMissingError
-        if response.status_code >= 400:
-            raise UpstreamError(f"Chroma at {self.url} answered {response.status_code}: {_reason(response)}")
+        if response.status >= 400:
+            raise UpstreamError(f"Chroma at {self.url} answered {response.status}: {_reason(response.data)}")
         try:
-            return orjson.loads(response.content)
+            return orjson.loads(response.data)
         except orjson.JSONDecodeError as error:
             raise UpstreamError(f"what answers at {self.url} is not a Chroma server: its answer is not JSON") from error
 
 
-def _reason(response: httpx.Response) -> str:
+def _open_pool(url: urllib3.util.Url) -> urllib3.HTTPConnectionPool:
+    host = url.host or ""
+    if url.scheme == "https":
+        return urllib3.HTTPSConnectionPool(host, url.port, maxsize=KEPT_CONNECTIONS, ca_certs=certifi.where())
+    return urllib3.HTTPConnectionPool(host, url.port, maxsize=KEPT_CONNECTIONS)
+
+
+def _reason(content: bytes) -> str:
     try:
-        return str(orjson.loads(response.content)["message"])[:300]
+        return str(orjson.loads(content)["message"])[:300]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return response.text[:300]
+        return content.decode(errors="replace")[:300]
 
 
 _servers: dict[str, ChromaServer] = {}

@@ -27,10 +27,14 @@ class Connections:
     Args:
         schema: what makes a new file, at `version`.
         upgrades: by version, what makes the next one of it.
+        is_durable: whether what was committed must outlive a power cut.
     """
 
-    def __init__(self, path: Path | None, *, schema: str, version: int, upgrades: Mapping[int, str]) -> None:
+    def __init__(
+        self, path: Path | None, *, schema: str, version: int, upgrades: Mapping[int, str], is_durable: bool = True
+    ) -> None:
         self.path = path
+        self._is_durable = is_durable
         self._upgrades = upgrades
         self._schema = schema
         self._version = version
@@ -110,7 +114,7 @@ class Connections:
             if name != ":memory:":
                 use_write_ahead_log(connection)
                 # A chunk that a caller was told is stored must survive a power cut: the file's state relies on it.
-                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'OFF'}")
             self._prepare(connection, name)
         except BaseException:
             connection.close()

@@ -24,7 +24,7 @@ from rag.stores.words import WordIndex
 from rag.types import Hit, Matrix, Record, Scalar
 
 FORMAT_VERSION = 2
-INDEXED_METADATA = ("filename", "heading_path")
+INDEXED_METADATA = ("filename", "heading_path", "table_header")
 
 # `body` is apart from `chunk` so that a filter scans short rows.
 SCHEMA = """

@@ -44,6 +44,9 @@ class LedgerStore(ABC):
     def records(self, file_key: str, generation: str | None = None) -> list[Record]:
         return self._ledger.records(file_key, generation)
 
+    def by_ids(self, ids: Sequence[str], *, where: Filter) -> dict[str, Record]:
+        return self._ledger.by_ids(ids, where) if ids else {}
+
     def delete(self, file_key: str, generation: str | None = None) -> int:
         return self._ledger.delete(file_key, generation)
 

@@ -19,12 +19,15 @@ STOP_WORDS = frozenset(
     was we were what when where which while who whom whose why will with would you your yours""".split()  # noqa: SIM905
 )
 
-_PHRASE = re.compile(r'"([^"]+)"')
+_PHRASE = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」|『([^』]+)』')
 _WORD = re.compile(r"[^\W_]+")
 _SIGNS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _IDEOGRAPH = re.compile(f"[{_SIGNS}]")
 _RUN = re.compile(f"[{_SIGNS}]+|[^{_SIGNS}]+")
 # "boundary-layer" is two words; as a phrase it lowered nDCG@10 on Cranfield from 0.377 to 0.369.
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
+_GROUPED = re.compile(r"\d{1,3}(?:[.,'’]\d{3})+(?:[.,]\d+)?")
+_UNGROUPED = re.compile(r"\d{4,9}(?:[.,]\d+)?")
 _PLAIN_COMPOUND = re.compile(r"\W*[a-z]+(?:['’-][a-z]+)*\W*")
 
 
@@ -39,14 +42,40 @@ def terms(text: str) -> list[str]:
     clean = (
         text.replace("\x00", " ").replace("\\", " ").encode(errors="replace").decode()
     )  # half a surrogate pair cannot be bound
-    phrases = [each for each in _PHRASE.findall(clean) if len(_WORD.findall(each)) > 1]
+    phrases = [each for each in quoted(clean) if len(_WORD.findall(each)) > 1]
     tokens = clean.replace('"', " ").split()
     phrases += [token for token in tokens if len(_WORD.findall(token)) > 1 and not _PLAIN_COMPOUND.fullmatch(token)]
     words = [part for token in tokens for part in _WORD.findall(token)]
+    phrases += [other for token in tokens for other in spellings(token)]
     telling = [word for word in words if word.lower() not in STOP_WORDS] or words
     whole = dict.fromkeys(phrase.replace('"', " ") for phrase in phrases)
     parts = dict.fromkeys(part for word in telling for part in _parts(word.lower()) if part not in whole)
     return [*(f'"{each}"{PHRASE_BOOST}' for each in whole), *(f'"{each}"' for each in parts)][:MAX_TERMS]
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in quotes of any kind, without them."""
+    return ["".join(each) for each in _PHRASE.findall(text)]
+
+
+def spellings(token: str) -> list[str]:
+    """How else a code or a number may be written, as words: `ZX-4471-Q` and `zx4471q`, `1.234,56` and `1234.56`."""
+    if not any(sign.isdigit() for sign in token):
+        return []
+    words, pieces = _WORD.findall(token.lower()), _PIECE.findall(token.lower())
+    joined = "".join(
+        piece if number and piece.isdigit() != pieces[number - 1].isdigit() else f" {piece}"
+        for number, piece in enumerate(pieces)
+    )
+    found = [" ".join(pieces), joined.strip()]
+    bare = token.strip(".,;:!?()[]")
+    if _GROUPED.fullmatch(bare):
+        whole, *rest = re.split(r"[.,](?=\d+$)", bare) if not re.search(r"[.,'’]\d{3}$", bare) else [bare]
+        found.append(" ".join(["".join(_WORD.findall(whole)), *rest]))
+    elif _UNGROUPED.fullmatch(bare):
+        whole, *rest = re.split(r"[.,]", bare)
+        found.append(" ".join([f"{int(whole):,}".replace(",", " "), *rest]))
+    return [each for each in dict.fromkeys(found) if each and each != " ".join(words)]
 
 
 def _parts(word: str) -> list[str]:

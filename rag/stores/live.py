@@ -45,6 +45,13 @@ class LiveStore:
         """Live or not: an older generation is what vectors of unchanged chunks are taken from."""
         return self._inner.records(file_key, generation)
 
+    def by_ids(self, ids: Sequence[str], *, where: Filter) -> dict[str, Record]:
+        """Live only."""
+        found = self._inner.by_ids(ids, where=where)
+        pairs = {(record.file_key, record.generation) for record in found.values()}
+        live = self._live(pairs) if pairs else set()
+        return {key: record for key, record in found.items() if (record.file_key, record.generation) in live}
+
     def delete(self, file_key: str, generation: str | None = None) -> int:
         return self._inner.delete(file_key, generation)
 

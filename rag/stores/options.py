@@ -10,6 +10,8 @@ from rag.stores.base import Metric
 DistanceName = Literal["cosine", "l2", "ip", "euclidean", "dot"]
 METRICS: dict[DistanceName, Metric] = {"cosine": "cosine", "l2": "l2", "ip": "ip", "euclidean": "l2", "dot": "ip"}
 
+QDRANT_METRICS: dict[str, Metric] = {"Cosine": "cosine", "Euclid": "l2", "Dot": "ip"}
+
 
 class StoreOptions(ComponentOptions):
     collection_name: str = Field(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from rag.filters import Condition, Filter
+from rag.filters import Condition, Filter, Group
 from rag.types import Scalar
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -21,9 +21,18 @@ SqlCondition = tuple[str, list[object]]
 def compile_filter(where: Filter, column: str = "metadata") -> SqlCondition:
     """(condition, parameters); an empty filter gives `1`. `column` is our own text, never a client's."""
     parts = [_condition(condition, column) for condition in where.conditions]
+    parts += [_group(group, column) for group in where.groups]
     if not parts:
         return "1", []
     return " AND ".join(f"({sql})" for sql, _ in parts), [value for _, values in parts for value in values]
+
+
+def _group(group: Group, column: str) -> SqlCondition:
+    parts = [compile_filter(each, column) for each in group.filters]
+    # A condition on a key that is missing may be NULL, and so would be its contrary.
+    either = " OR ".join(f"ifnull({sql}, 0)" for sql, _ in parts)
+    values = [value for _, each in parts for value in each]
+    return (either, values) if group.kind == "or" else (f"NOT ({either})", values)
 
 
 def _condition(condition: Condition, column: str) -> SqlCondition:

@@ -31,7 +31,7 @@ class TantivyIndex:
             builder.add_text_field(field, tokenizer_name=TOKENIZER)
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema, path=None if folder is None else str(folder))
-        self._index.register_tokenizer(TOKENIZER, _analyzer())
+        self._index.register_tokenizer(TOKENIZER, word_analyzer())
 
     @staticmethod
     def is_in(folder: Path) -> bool:
@@ -69,7 +69,7 @@ class TantivyIndex:
         return int(self._index.searcher().num_docs)
 
 
-def _analyzer() -> "tantivy.TextAnalyzer":
+def word_analyzer() -> "tantivy.TextAnalyzer":
     """Words without case, accents and English endings."""
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     for each in (tantivy.Filter.lowercase(), tantivy.Filter.ascii_fold(), tantivy.Filter.stemmer("english")):

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import orjson
@@ -53,6 +53,10 @@ class LedgerUpkeep:
             row = connection.execute(query).fetchone() if connection else None
             return None if row is None else VectorFacts(*row)
 
+    def token(self) -> str | None:
+        path = self._connections.path
+        return f"ledger {id(self._ledger) if path is None else path}"
+
     def vector_count(self) -> int:
         return self._ledger.stats().chunk_count
 
@@ -98,6 +102,13 @@ class LedgerUpkeep:
                 return
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def rebuild(self, report: Callable[[int], None]) -> int:
+        count = self._ledger.stats().chunk_count
+        if count:
+            self._rebuild_words()
+            report(count)
+        return count
 
     def _rebuild_words(self) -> None:
         """Index again what is there, and drop texts whose chunk is gone: a damaged disk may have left them."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 
+from rag.places import cited
 from server.mcp.asgi import MAX_ANSWER_BYTES, CallAnswer
 from server.mcp.tools import Operation
 
@@ -71,22 +72,16 @@ def _passages(content: Any) -> str:
     found = content["results"]
     lines = [f"{len(found)} passages from database {content['database_used']}:"]
     for number, hit in enumerate(found, 1):
-        lines += [f"\n[{number}] {_place(hit['metadata'])} (score {hit['score']:.3f})", hit["content"]]
+        lines += [f"\n[{number}] {cited(hit['metadata'])} (score {hit['score']:.3f})", hit["content"]]
     lines += [f"\nNote: {note}" for note in content.get("notes") or ()]
     return "\n".join(lines)
-
-
-def _place(metadata: Mapping[str, Any]) -> str:
-    name = metadata.get("filename") or metadata.get("source") or "unknown file"
-    page = metadata.get("page_number") or metadata.get("page_label")
-    return f"{name}, page {page}" if page else str(name)
 
 
 def _answer(content: Any) -> str:
     """The model's words, then the sources that its numbers refer to."""
     message = content["choices"][0]["message"]
     lines = [message.get("content") or _plain(message)]
-    lines += [f"[{source['number']}] {_place(source['metadata'])}" for source in content.get("sources") or ()]
+    lines += [f"[{source['number']}] {cited(source['metadata'])}" for source in content.get("sources") or ()]
     return "\n".join(lines)
 
 

@@ -55,7 +55,7 @@ def compact(
     return maintenance.compact(namespace, project, database)
 
 
-@router.post("/reindex", operation_id="rag_reindex")
+@router.post("/reindex", operation_id="rag_reindex", responses=CONFLICT_RESPONSES)
 async def reindex(
     namespace: str,
     project: str,

@@ -5,7 +5,28 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 
-class PreviewRequest(BaseModel):
+class CutOptions(BaseModel):
+    """Options of cutting, each instead of the strategy's; one that the way of cutting does not know is a warning."""
+
+    chunk_size: int | None = Field(None, ge=50, le=10_000, description="Instead of the strategy's.")
+    chunk_overlap: int | None = Field(None, ge=0, description="Instead of the strategy's; less than `chunk_size`.")
+    chunk_strategy: str | None = Field(
+        None, description="characters, sentences, semantic, code, parent_child … instead of the strategy's."
+    )
+    parent_size: int | None = Field(None, ge=50, le=100_000, description="Of `parent_child`.")
+    semantic_buffer_size: int | None = Field(None, ge=1, le=10, description="Of `semantic`.")
+    semantic_breakpoint_percentile_threshold: float | None = Field(None, ge=50, le=99, description="Of `semantic`.")
+    min_chunk_size: int | None = Field(None, ge=1, le=10_000, description="Of `semantic`.")
+    max_chunk_size: int | None = Field(None, ge=50, le=100_000, description="Of `semantic`.")
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Self:
+        if self.chunk_size is not None and self.chunk_overlap is not None and self.chunk_overlap >= self.chunk_size:
+            raise ValueError("chunk_overlap must be less than chunk_size")
+        return self
+
+
+class PreviewRequest(CutOptions):
     """A file of a dataset by its `file_hash`, or any file as `file_content`. Options that are not given are those of
     the strategy.
     """
@@ -17,17 +38,6 @@ class PreviewRequest(BaseModel):
         None, description="Name of `file_content`; its ending tells text formats apart."
     )
     data_processing_strategy: str | None = Field(None, description="Default: the dataset's, else `universal_rag`.")
-    chunk_size: int | None = Field(None, ge=50, le=10_000, description="Instead of the strategy's.")
-    chunk_overlap: int | None = Field(None, ge=0, description="Instead of the strategy's; less than `chunk_size`.")
-    chunk_strategy: str | None = Field(
-        None, description="characters, sentences, paragraphs or another way of cutting, instead of the strategy's."
-    )
-
-    @model_validator(mode="after")
-    def _overlap_is_smaller(self) -> Self:
-        if self.chunk_size is not None and self.chunk_overlap is not None and self.chunk_overlap >= self.chunk_size:
-            raise ValueError("chunk_overlap must be less than chunk_size")
-        return self
 
 
 class PreviewChunk(BaseModel):
@@ -37,6 +47,11 @@ class PreviewChunk(BaseModel):
     end_position: int = Field(description="Behind the last character in `original_text`.")
     char_count: int
     word_count: int
+    table_header: str | None = Field(
+        None, description="First rows of the table that the chunk begins in the middle of; embedded with it."
+    )
+    parent_start: int | None = Field(None, description="First character of its parent, where it has one.")
+    parent_end: int | None = Field(None, description="Behind the last character of its parent.")
     metadata: dict[str, Any]
 
 

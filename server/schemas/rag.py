@@ -2,10 +2,27 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 MAX_QUERY_CHARS = 20_000
+
+
+class RagStageChoice(BaseModel):
+    """A stage of a query: its type and, beside it, its options; an option that it does not have is refused."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(max_length=100)
+
+
+RagStageValue = RagStageChoice | Annotated[str, StringConstraints(max_length=100)] | Literal[False]
+"""False leaves out the one that the strategy has."""
+
+
+class RagMessage(BaseModel):
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=MAX_QUERY_CHARS)
 
 
 class RagQuery(BaseModel):
@@ -29,7 +46,23 @@ class RagQuery(BaseModel):
     )
     query_expansion: bool = Field(False, description="Asks up to three wordings of the question, made by rule.")
     max_tokens: int | None = Field(None, ge=1, le=8192, description="Most tokens of each result's content.")
-    explain: bool = Field(False, description="Adds the score of every stage to each result.")
+    query_transform: RagStageValue | Annotated[list[RagStageChoice | str], Field(max_length=4)] | None = Field(
+        None,
+        description="Instead of the strategy's own: multi_query, hyde, decomposition, conversational or expansion, "
+        "with options as `{type: …}`; several in a list; false for none.",
+    )
+    reranker: RagStageValue | None = Field(
+        None,
+        description="Instead of the strategy's own: cross_encoder, late_interaction, llm or remote; false for none.",
+    )
+    expand: RagStageValue | None = Field(
+        None, description="Instead of the strategy's own: neighbours or parent; false for none."
+    )
+    collapse_duplicates: bool | None = Field(None, description="Whether passages that say the same are one result.")
+    messages: Annotated[list[RagMessage], Field(max_length=100)] | None = Field(
+        None, description="The conversation before the question, for the query transform `conversational`."
+    )
+    explain: bool = Field(False, description="Adds every stage of the search, and its scores to each result.")
 
 
 class RagHit(BaseModel):
@@ -41,6 +74,23 @@ class RagHit(BaseModel):
     scores: dict[str, float] | None = None
 
 
+class RagStageCandidate(BaseModel):
+    chunk_id: str
+    score: float
+
+
+class RagStage(BaseModel):
+    """What one stage of a search did."""
+
+    stage: str = Field(description="vectors, words, fusion, collapse, rerank, expand …, or a query transform.")
+    ms: float
+    candidates_in: int | None = Field(None, description="Absent for a stage that searches the whole database.")
+    candidates_out: int | None = None
+    top: list[RagStageCandidate] = Field(default_factory=list, description="The best that came out, best first.")
+    queries: list[str] = Field(default_factory=list, description="What was searched for, or made of the question.")
+    notes: list[str] = Field(default_factory=list, description="Why it was skipped or cut short.")
+
+
 class RagAnswer(BaseModel):
     query: str
     results: list[RagHit]
@@ -49,3 +99,4 @@ class RagAnswer(BaseModel):
     retrieval_strategy_used: str
     database_used: str
     notes: list[str] = Field(default_factory=list, description="Stages that were skipped or fell back, and why.")
+    stages: list[RagStage] | None = Field(None, description="With `explain`: in the order in which they began.")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
@@ -16,6 +16,7 @@ from rag.llms.messages import text_of
 from rag.prompts import SYSTEM_ROLES
 from rag.retrievers.base import Query
 from server.schemas.chat import ChatRequest
+from server.services.chat_history import said_before
 from server.services.chat_loop import Item, ToolLoop
 from server.services.chat_sessions import SessionTurns
 from server.services.chat_stream import Ahead, ChatStream
@@ -145,7 +146,7 @@ class ChatService:
         _note_request(trace, turn)
         try:
             async with self._turns.open(key, turn.messages, is_new=call.is_new_session) as memory:
-                found = await self._retrieve(turn, trace)
+                found = await self._retrieve(turn, trace, said_before([*memory.stored, *memory.new]))
                 toolbox = await self._open_toolbox(turn)
                 stored = [*await self._assistance(call), *memory.stored]
                 loop = ToolLoop(turn, toolbox, stored, memory.new, found, trace)
@@ -173,8 +174,8 @@ class ChatService:
             return Toolbox()
         return await open_toolbox(turn.project.mcp_servers_for(turn.model), self._tool_source_for, turn.tool_names)
 
-    async def _retrieve(self, turn: Turn, trace: Trace) -> Found | None:
-        queries = turn.queries
+    async def _retrieve(self, turn: Turn, trace: Trace, history: tuple[tuple[str, str], ...]) -> Found | None:
+        queries = [replace(query, history=history) for query in turn.queries]
         if not queries:
             return None
         request = turn.request

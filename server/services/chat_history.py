@@ -42,6 +42,14 @@ def as_shown(messages: Iterable[Message]) -> list[dict[str, Any]]:
     return shown
 
 
+def said_before(messages: Iterable[Message]) -> tuple[tuple[str, str], ...]:
+    """(role, text) of what was said before the last question, for those who search with the conversation in mind."""
+    spoken = [(str(each.get("role")), text_of(each.get("content"))) for each in messages]
+    told = [(role, text) for role, text in spoken if role in ("user", "assistant") and text.strip()]
+    last = max((index for index, (role, _) in enumerate(told) if role == "user"), default=0)
+    return tuple(told[:last])
+
+
 def answered(messages: Iterable[Message]) -> list[Message]:
     """The conversation with a word for each tool call that was never answered, without which servers refuse it.
 

@@ -4,8 +4,8 @@ import base64
 import binascii
 import hashlib
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -15,16 +15,21 @@ from typing import Any
 import anyio
 import orjson
 import structlog
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, from_thread, to_thread
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from config.loader import ProjectStore
 from config.project import ProjectConfig
+from config.rag_section import DatabaseConfig
 from config.settings import Settings
 from rag import errors
 from rag.chunkers import chunkers
+from rag.chunkers.distances import distances_by
+from rag.embedders.base import Embedder
 from rag.errors import BadRequestError, InvalidInputError, NotFoundError, RagError, UnreadableFileError, UpstreamError
 from rag.parsers.base import ParseLimits
-from server.schemas.preview import Preview, PreviewRequest
+from server.schemas.preview import CutOptions, Preview, PreviewRequest
 from state.file_names import safe_name
 from state.files import DatasetFiles
 
@@ -38,10 +43,17 @@ MEMORY_SLACK_BYTES = 2 << 30
 """Address space beyond the memory of a parse process: libraries and thread stacks are mapped, hardly used."""
 
 
+MAX_LINE_BYTES = 256 << 20
+"""An answer holds at most some million characters of text, and each of up to 2,000 chunks with its metadata."""
+
+EmbedderOf = Callable[[DatabaseConfig], Embedder]
+
+
 class PreviewService:
-    def __init__(self, projects: ProjectStore, settings: Settings) -> None:
+    def __init__(self, projects: ProjectStore, settings: Settings, embedder_of: EmbedderOf) -> None:
         self._projects = projects
         self._settings = settings
+        self._embedder_of = embedder_of
         self._processes = CapacityLimiter(PROCESSES)
 
     async def preview(self, namespace: str, project: str, database: str, wanted: PreviewRequest) -> Preview:
@@ -51,10 +63,12 @@ class PreviewService:
             BadRequestError: neither `file_hash` nor `file_content`; content that is no base64.
             NotFoundError: no such database, dataset, strategy or file.
             InvalidInputError: the file cannot be read, or took too long.
+            UpstreamError: it is to be cut by meaning, and the embedder does not answer.
         """
         with ExitStack() as stack:
             request = await to_thread.run_sync(self._request, stack, namespace, project, database, wanted)
-            answer = await self._answer(request)
+            config = self._projects.load(namespace, project).database(request["database"])
+            answer = await self._answer(request, config)
         return Preview.model_validate(answer)
 
     def _request(
@@ -79,9 +93,7 @@ class PreviewService:
             "config": {**snapshot, "runtime": {}},
             "strategy": strategy,
             "database": chosen.name,
-            "overrides": wanted.model_dump(
-                include={"chunk_size", "chunk_overlap", "chunk_strategy"}, exclude_none=True
-            ),
+            "overrides": wanted.model_dump(include=set(CutOptions.model_fields), exclude_none=True),
             "limits": _limits(self._settings),
             "variables": None if variables is None else sorted(variables),
             "memory_bytes": self._settings.parse_memory_mb * 2**20 + MEMORY_SLACK_BYTES,
@@ -125,7 +137,7 @@ class PreviewService:
                 return path, found.original_file_name, file_hash, name
         raise NotFoundError(f"File {file_hash[:100]} not found")
 
-    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, request: dict[str, Any], database: DatabaseConfig) -> dict[str, Any]:
         borrower = object()
         try:
             with anyio.fail_after(QUEUE_S):
@@ -133,30 +145,54 @@ class PreviewService:
         except TimeoutError as error:
             raise UpstreamError("too many previews are under way; try again") from error
         try:
-            return await self._run(request)
+            return await self._run(request, database)
         finally:
             self._processes.release_on_behalf_of(borrower)
 
-    async def _run(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _run(self, request: dict[str, Any], database: DatabaseConfig) -> dict[str, Any]:
         command = [sys.executable, "-P", "-m", "config.preview"]
         try:
-            with anyio.fail_after(self._timeout_s):  # the process is killed at the end, also when the client leaves
-                done = await anyio.run_process(
-                    command, input=orjson.dumps(request), stdout=PIPE, stderr=DEVNULL, check=False
-                )
+            with anyio.fail_after(self._timeout_s):
+                async with await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL) as process:
+                    try:
+                        answer = await self._talk(process, request, database)
+                    finally:  # also when the client leaves
+                        with suppress(ProcessLookupError):
+                            process.kill()
         except TimeoutError as error:
             message = f"'{request['filename']}' took longer than {self._timeout_s:g} s to parse"
             raise UnreadableFileError(message) from error
-        if done.returncode != 0:
-            log.warning("preview.failed", returncode=done.returncode)
+        if answer is None:
+            log.warning("preview.failed", returncode=process.returncode)
             raise UnreadableFileError(
                 f"the parser of '{request['filename']}' ended before it was done: the file is damaged, or needs more "
                 f"memory than {self._settings.parse_memory_mb} MB (LF_PARSE_MEMORY_MB)"
             )
-        answer: dict[str, Any] = orjson.loads(done.stdout)
         if "error" in answer:
             raise _error(answer["error"], answer["message"])
         return answer
+
+    async def _talk(self, process: Process, request: dict[str, Any], database: DatabaseConfig) -> dict[str, Any] | None:
+        """The answer; None when the process ends without one. Its questions on the way are answered."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines = BufferedByteReceiveStream(process.stdout)
+        try:
+            await process.stdin.send(orjson.dumps(request) + b"\n")
+            while True:
+                said: dict[str, Any] = orjson.loads(await lines.receive_until(b"\n", MAX_LINE_BYTES))
+                if "texts" not in said:
+                    return said
+                found = await to_thread.run_sync(self._distances, database, said["texts"], said["lag"])
+                await process.stdin.send(orjson.dumps(found) + b"\n")
+        except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.DelimiterNotFound):
+            return None
+
+    def _distances(self, database: DatabaseConfig, texts: list[str], lag: int) -> list[float]:
+        embedder = self._embedder_of(database)
+        distances = distances_by(embedder.embed_documents, lambda _done: from_thread.check_cancelled())
+        numbers: list[float] = distances(texts, lag).tolist()
+        return numbers
 
 
 def _error(name: str, message: str) -> RagError:

@@ -3,10 +3,10 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -21,18 +21,16 @@ from rag.errors import BadRequestError, InvalidInputError, UpstreamError
 from rag.filters import parse_filter
 from rag.pipelines.query import QueryPipeline
 from rag.retrievers.base import Query, Retrieval, Retriever
-from rag.retrievers.models import Models
-from rag.retrievers.multi_query import variants
-from rag.retrievers.rerank import reranked
+from rag.retrievers.trace import NO_TRACE, Stage, Trace
 from rag.types import Hit
-from server.schemas.rag import RagAnswer, RagHit, RagQuery
+from server.schemas.rag import RagAnswer, RagHit, RagQuery, RagStage, RagStageCandidate
 
 QUERY_THREADS = 64
 PROJECT_THREADS = 16
 """Of one project: one whose embedder or store stalls must not stop the queries of others."""
 DEFAULT_TOP_K = 5
-RERANKED = 30
-"""Candidates that a rerank model is given, or top_k where that is more."""
+SEARCH_SHARE = 0.9
+"""Of the deadline, for what stages divide between them; the rest is for what comes after."""
 RERANK_TIMEOUT_S = 20.0
 WORDINGS = 3
 """Of one question with query_expansion, itself included."""
@@ -54,9 +52,9 @@ class QueryAssembly(Protocol):
 
     def embedder(self, database: DatabaseConfig) -> Embedder: ...
 
-    def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]: ...
-
-    def models(self, config: ProjectConfig) -> Models: ...
+    def retriever(
+        self, config: ProjectConfig, database: DatabaseConfig, name: str | None, stages: Mapping[str, Any] | None = None
+    ) -> tuple[str, Retriever]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +83,28 @@ class Searcher:
         *,
         database: str | None = None,
         strategy: str | None = None,
+        stages: Mapping[str, Any] | None = None,
     ) -> Found:
         """Search one database with one query or several, which are merged; the first one's `top_k` cuts the result.
 
+        Args:
+            stages: in the place of those of the strategy, see `config.stages`.
+
         Raises:
             NotFoundError: no such database, or no such strategy.
+            InvalidInputError: a stage is not known, or does not take what it was given.
             UpstreamError: something behind it failed, or the deadline passed.
         """
         chosen = config.database(database)
+        ends_at = time.monotonic() + self._deadline_s * SEARCH_SHARE
+        asked = [replace(query, deadline=ends_at) for query in queries]
 
         def work() -> Found:
-            name, retriever = self.assembly.retriever(config, chosen, strategy)
+            name, retriever = self.assembly.retriever(config, chosen, strategy, stages)
             pipeline = QueryPipeline(retriever)
-            if len(queries) == 1:
-                return Found(pipeline.run(queries[0]), name, chosen.name)
-            return Found(pipeline.run_many(queries, queries[0].top_k or DEFAULT_TOP_K), name, chosen.name)
+            if len(asked) == 1:
+                return Found(pipeline.run(asked[0]), name, chosen.name)
+            return Found(pipeline.run_many(asked, asked[0].top_k or DEFAULT_TOP_K), name, chosen.name)
 
         return await self.within_deadline(config, work)
 
@@ -162,16 +167,15 @@ class RagService:
             where=parse_filter(wanted.metadata_filters),
             score_threshold=wanted.score_threshold,
             hybrid_alpha=wanted.hybrid_alpha,
+            history=tuple((message.role, message.content) for message in wanted.messages or ()),
+            trace=Trace() if wanted.explain else NO_TRACE,
         )
-        wordings = _wordings(query, is_expanded=wanted.query_expansion)
         if wanted.rerank_model is not None:
             config.model(wanted.rerank_model)  # a name that is not known is told before the search
-            wordings = [replace(each, top_k=max(RERANKED, wanted.top_k)) for each in wordings]
         found = await self._searcher.search(
-            config, wordings, database=database.name, strategy=wanted.retrieval_strategy
+            config, [query], database=database.name, strategy=wanted.retrieval_strategy, stages=_stages(wanted)
         )
-        ranked, more = await self._reranked(found.retrieval.hits, wanted, config)
-        hits = await self._cut(ranked[: wanted.top_k], wanted.max_tokens, config, database)
+        hits = await self._cut(found.retrieval.hits[: wanted.top_k], wanted.max_tokens, config, database)
         return RagAnswer(
             query=wanted.query,
             results=[_wire_hit(hit, explain=wanted.explain) for hit in hits],
@@ -179,25 +183,9 @@ class RagService:
             processing_time_ms=round((time.perf_counter() - started_at) * 1000, 3),
             retrieval_strategy_used=found.strategy,
             database_used=found.database,
-            notes=[*_expanded(wordings), *found.retrieval.notes, *more, *_ignored(wanted)],
+            notes=[*found.retrieval.notes, *_ignored(wanted)],
+            stages=[_wire_stage(stage) for stage in found.retrieval.stages] if wanted.explain else None,
         )
-
-    async def _reranked(
-        self, hits: Sequence[Hit], wanted: RagQuery, config: ProjectConfig
-    ) -> tuple[Sequence[Hit], list[str]]:
-        """The hits as the rerank model orders them; as they are, with a note, when its server does not answer."""
-        name = wanted.rerank_model
-        if name is None or not hits:
-            return hits, []
-
-        def work() -> list[Hit]:
-            reranker = self._searcher.assembly.models(config).reranker(name, timeout_s=RERANK_TIMEOUT_S)
-            return reranked(wanted.query, hits, reranker)
-
-        try:
-            return await self._searcher.within_deadline(config, work), []
-        except UpstreamError as error:
-            return hits, [f"rerank_model '{name}' was skipped: {error.message}; the order is that of the search"]
 
     async def _cut(
         self, hits: Sequence[Hit], max_tokens: int | None, config: ProjectConfig, database: DatabaseConfig
@@ -218,16 +206,26 @@ def first_tokens(text: str, count: int, counter: TokenCounter) -> str:
     return text if len(spans) <= count else text[: spans[count - 1][1]]
 
 
-def _wordings(query: Query, *, is_expanded: bool) -> list[Query]:
-    """The question itself first; with expansion, other wordings of it too, made by rule."""
-    if not is_expanded:
-        return [query]
-    return [replace(query, text=text) for text in variants(query.text, WORDINGS)]
+def _stages(wanted: RagQuery) -> dict[str, Any]:
+    """What a request says of stages; its two older fields are other names of two of them.
+
+    Raises:
+        BadRequestError: an older field and the one for the same stage.
+    """
+    keys = {"query_transform", "reranker", "expand", "collapse_duplicates"}
+    stages = wanted.model_dump(include=keys, exclude_none=True)
+    if wanted.query_expansion:
+        _refuse_both("query_expansion", "query_transform", stages)
+        stages["query_transform"] = {"type": "multi_query", "method": "rules", "num_queries": WORDINGS}
+    if wanted.rerank_model is not None:
+        _refuse_both("rerank_model", "reranker", stages)
+        stages["reranker"] = {"type": "remote", "model_name": wanted.rerank_model, "timeout_s": RERANK_TIMEOUT_S}
+    return stages
 
 
-def _expanded(wordings: Sequence[Query]) -> list[str]:
-    others = [f"'{each.text[:100]}'" for each in wordings[1:]]
-    return [f"query_expansion: also asked {', '.join(others)}"] if others else []
+def _refuse_both(older: str, key: str, stages: Mapping[str, Any]) -> None:
+    if key in stages:
+        raise BadRequestError(f"{older} and {key} say the same thing in two ways; leave one of them out")
 
 
 def _refuse_unsupported(wanted: RagQuery, database: DatabaseConfig) -> None:
@@ -250,6 +248,21 @@ def _ignored(wanted: RagQuery) -> list[str]:
     if wanted.data_processing_strategy is None:
         return []
     return ["data_processing_strategy has no effect on a query: it says how files are processed"]
+
+
+def _wire_stage(stage: Stage) -> RagStage:
+    top = [
+        RagStageCandidate(chunk_id=str(hit.metadata.get("chunk_id") or hit.id), score=hit.score) for hit in stage.top
+    ]
+    return RagStage(
+        stage=stage.name,
+        ms=round(stage.ms, 3),
+        candidates_in=stage.candidates_in,
+        candidates_out=stage.candidates_out,
+        top=top,
+        queries=list(stage.queries),
+        notes=list(stage.notes),
+    )
 
 
 def _wire_hit(hit: Hit, *, explain: bool) -> RagHit:

@@ -19,7 +19,7 @@ from rag.embedders.base import Embedder
 from rag.errors import ConflictError, EmbeddingError, InvalidInputError, LimitExceededError, UpstreamError
 from rag.exchange import ExportedChunk
 from rag.stores.base import Store
-from rag.types import Record
+from rag.types import Record, with_table_header
 from server.schemas.maintenance import Imported
 from server.services.database_access import DatabaseAccess, OpenDatabase
 from server.services.maintenance import SHOWN_ERRORS
@@ -223,7 +223,9 @@ class _Import:
         ]
         vectors = {position: batch[position].embedding for position in range(len(batch))}
         if missing:
-            made = self._embedder.embed_documents([batch[position].content for position in missing])
+            chunks = [batch[position] for position in missing]
+            texts = [with_table_header(chunk.content, chunk.metadata.get("table_header")) for chunk in chunks]
+            made = self._embedder.embed_documents(texts)
             vectors |= dict(zip(missing, made, strict=True))
             self.embedded_count += len(missing)
         first, file_key = self.counts.get(file, 0), "/".join(file)

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from config.project import McpServer, ProjectConfig
 from config.rag_section import DatabaseConfig
 from config.runtime import ModelConfig
 from config.settings import Settings
+from config.stages import Needs, around
 from rag.embedders.base import Embedder
 from rag.embedders.hash import HashEmbedder
 from rag.errors import NotFoundError
@@ -65,11 +66,15 @@ class FakeAssembly:
             self._stores[key] = MemoryStore(StoreOptions(), identity=identity)
         return self._stores[key]
 
-    def retriever(self, config: ProjectConfig, database: DatabaseConfig, name: str | None) -> tuple[str, Retriever]:
+    def retriever(
+        self, config: ProjectConfig, database: DatabaseConfig, name: str | None, stages: Mapping[str, Any] | None = None
+    ) -> tuple[str, Retriever]:
         strategy = name if name in ("semantic", "vector") else database.retrieval_strategy_in_use(name).name
         store = self.store(config.namespace, config.name, database)
+        options = retrievers.options("BasicSimilarityStrategy", {})
         inner = retrievers.build("BasicSimilarityStrategy", {}, embedder=self._embedder, store=store)
-        return strategy, _Staged(inner, self)
+        needs = Needs(self._embedder, store, self.models(config))
+        return strategy, around(_Slow(inner, self), options, stages or {}, needs)
 
     def models(self, config: ProjectConfig) -> Models:
         return NoModels()
@@ -117,7 +122,7 @@ class FakeAssembly:
             await source.aclose()
 
 
-class _Staged:
+class _Slow:
     def __init__(self, inner: Retriever, assembly: FakeAssembly) -> None:
         self._inner = inner
         self._assembly = assembly
@@ -158,6 +163,13 @@ class FakeDispatcher:
         self.options.append({"overrides": overrides, "force": force})
         task_id = str(uuid.uuid4())
         self.started[task_id] = list(files)
+        self._places[task_id] = (namespace, project)
+        return task_id
+
+    def start_evaluation(self, *, namespace: str, project: str, request: dict[str, Any], **options: Any) -> str:
+        self._fail()
+        self.options.append({"request": request, **options})
+        task_id = str(uuid.uuid4())
         self._places[task_id] = (namespace, project)
         return task_id
 

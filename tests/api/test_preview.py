@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from rag.embedders.hash import HashEmbedder
+from rag.errors import UpstreamError
+from rag.types import Matrix
 from server.parts import Engine
 from server.services import preview as preview_service
 from state.files import DatasetFiles
@@ -123,3 +126,62 @@ def test_a_parser_that_eats_memory_ends_alone(
     monkeypatch.setattr(preview_service, "MEMORY_SLACK_BYTES", 150_000_000 - engine.settings.parse_memory_mb * 2**20)
     response = client.post(url, json={"file_content": content(TEXT), "filename": "big.txt"})
     assert_error(response, 422, "the parser of 'big.txt' ended before it was done")
+
+
+SUBJECTS = ("harbour boats anchor quay", "bread flour oven dough", "violin bow string concert")
+
+
+def cut_by(client: TestClient, url: str, text: str, strategy: str, name: str = "a.txt", **more: Any) -> dict[str, Any]:
+    wanted = {"file_content": content(text), "filename": name, "chunk_strategy": strategy, **more}
+    body: dict[str, Any] = assert_ok(client.post(url, json=wanted))
+    for chunk in body["chunks"]:
+        assert body["original_text"][chunk["start_position"] : chunk["end_position"]] == chunk["content"]
+    return body
+
+
+def test_cutting_by_meaning_is_shown_with_the_vectors_of_the_database(client: TestClient, url: str) -> None:
+    text = " ".join(f"The {words} matter here." for words in SUBJECTS for _ in range(14))
+    body = cut_by(client, url, text, "semantic", chunk_size=5000)
+    assert [chunk["content"].count(".") for chunk in body["chunks"]] == [14] * 3
+    assert all(words in chunk["content"] for chunk, words in zip(body["chunks"], SUBJECTS, strict=True))
+
+
+def test_an_embedder_that_is_away_is_said_only_where_it_is_asked(
+    client: TestClient, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embed(self: HashEmbedder, texts: list[str]) -> Matrix:
+        raise UpstreamError("the embedder does not answer")
+
+    monkeypatch.setattr(HashEmbedder, "embed_documents", embed)
+    assert cut_by(client, url, TEXT, "sentences")["total_chunks"] > 1
+    wanted = {"file_content": content(TEXT), "filename": "a.txt", "chunk_strategy": "semantic"}
+    assert_error(client.post(url, json=wanted), 503, "the embedder does not answer")
+
+
+def test_children_are_shown_with_their_parents(client: TestClient, url: str) -> None:
+    body = cut_by(client, url, "\n\n".join(["Words here. " * 30] * 6), "parent_child")
+    parents = {(chunk["parent_start"], chunk["parent_end"]) for chunk in body["chunks"]}
+    assert 1 < len(parents) < len(body["chunks"])
+    assert body["chunks"][0]["metadata"]["parent_end"] == body["chunks"][0]["parent_end"]
+
+
+def test_options_of_a_way_of_cutting_are_tried_and_those_of_another_are_named(client: TestClient, url: str) -> None:
+    text = "\n\n".join(["Words here. " * 30] * 6)
+    body = cut_by(client, url, text, "parent_child", parent_size=3000)
+    assert len({(chunk["parent_start"], chunk["parent_end"]) for chunk in body["chunks"]}) == 1
+    (warning,) = cut_by(client, url, text, "sentences", parent_size=3000)["warnings"]
+    assert "option 'parent_size' has no effect with chunk_strategy 'sentences'" in warning
+
+
+def test_rows_are_shown_with_the_header_that_is_repeated_over_them(client: TestClient, url: str) -> None:
+    header = "| part | price |\n|------|-------|"
+    table = "\n".join([header, *(f"| P-{n} | {n}.50 |" for n in range(40))])
+    body = cut_by(client, url, table, "paragraphs", "a.md", chunk_size=200, chunk_overlap=0)
+    assert [chunk["table_header"] for chunk in body["chunks"]] == [None] + [header] * (body["total_chunks"] - 1)
+
+
+def test_functions_are_shown_whole(client: TestClient, url: str) -> None:
+    text = "\n\n".join(f"def step_{n}(value):\n    total = value + {n}\n\n    return total\n" for n in range(6))
+    body = cut_by(client, url, text, "code", "a.py", chunk_size=120, chunk_overlap=0)
+    assert body["total_chunks"] == 6 / 2
+    assert all(chunk["content"].startswith("def step_") for chunk in body["chunks"])

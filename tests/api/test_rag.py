@@ -80,6 +80,50 @@ def test_explain_adds_the_scores_of_the_stages(client: TestClient, url: str) -> 
     assert all(isinstance(hit["scores"], dict) for hit in body["results"])
 
 
+def test_explain_tells_what_each_stage_did(client: TestClient, url: str) -> None:
+    wanted = {"query": "grass that llamas eat", "explain": True, "query_expansion": True, "rerank_model": "default"}
+    body = assert_ok(client.post(url, json=wanted))
+    stages = {stage["stage"]: stage for stage in body["stages"]}
+    assert list(stages) == ["multi_query", "vectors", "merge", "collapse", "rerank"]
+    assert stages["multi_query"]["queries"] == ["grass that llamas eat", "grass llamas eat"]
+    assert (stages["vectors"]["candidates_out"], "candidates_in" in stages["vectors"]) == (3, False)
+    assert stages["merge"]["candidates_in"] == 6
+    assert stages["collapse"]["top"][0]["chunk_id"] == body["results"][0]["chunk_id"]
+    assert stages["rerank"]["notes"] == [body["notes"][-1]]
+    assert all(stage["ms"] >= 0 for stage in body["stages"])
+
+
+def test_without_explain_no_stage_is_told(client: TestClient, url: str) -> None:
+    assert "stages" not in assert_ok(client.post(url, json={"query": "grass"}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        ({"reranker": "llm"}, "reranker 'llm' was skipped: no model is at hand"),
+        ({"query_transform": "hyde"}, "query_transform 'hyde' was skipped: no model is at hand"),
+        ({"query_transform": ["expansion", {"type": "decomposition", "min_chars": 0}]}, "'decomposition' was skipped"),
+        ({"query_transform": "conversational", "messages": [{"role": "user", "content": "of llamas"}]},
+         "query_transform 'conversational' was skipped: no model is at hand"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_stage_of_the_request_that_cannot_work_costs_no_answer(
+    client: TestClient, url: str, fields: dict[str, object], note: str
+) -> None:
+    body = assert_ok(client.post(url, json={"query": "grass", **fields}))
+    assert len(body["results"]) == 3
+    assert note in body["notes"][0]
+
+
+def test_stages_of_a_request_take_effect(client: TestClient, url: str) -> None:
+    grown = assert_ok(client.post(url, json={"query": TEXTS[0], "top_k": 1, "expand": {"type": "neighbours"}}))
+    assert len(grown["results"]) == 1
+    for fields in ({"expand": False}, {"reranker": False, "query_transform": False}, {"collapse_duplicates": False}):
+        body = assert_ok(client.post(url, json={"query": "grass", **fields}))
+        assert (len(body["results"]), body["notes"]) == (3, [])
+
+
 def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine, url: str) -> None:
     engine.assembly.notes = ("the reranker is down and was skipped",)  # type: ignore[attr-defined]
     assert assert_ok(client.post(url, json={"query": "grass"}))["notes"] == ["the reranker is down and was skipped"]
@@ -102,7 +146,8 @@ def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine
         ({"max_tokens": 0}, 422, "body.max_tokens"),
         ({"metadata_filters": []}, 422, "body.metadata_filters"),
         ({"metadata_filters": {"year": {"$regex": ".*"}}}, 422, "operator '$regex' is not known"),
-        ({"metadata_filters": {"$or": [{"a": 1}]}}, 422, "filter key '$or'"),
+        ({"metadata_filters": {"$or": "x"}}, 422, "filter '$or' expects a list"),
+        ({"metadata_filters": {"$nor": [{"a": 1}]}}, 422, "filter key '$nor'"),
         ({"metadata_filters": {"_hidden": "x"}}, 422, "filter key '_hidden'"),
         ({"metadata_filters": {"year": {"a": {"b": 1}}}}, 422, "operator 'a'"),
         ({"metadata_filters": {str(number): 1 for number in range(65)}}, 422, "65 conditions"),
@@ -111,6 +156,17 @@ def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine
         ({"retrieval_strategy": "none"}, 404, "Retrieval strategy 'none' not found"),
         ({"distance_metric": "l2"}, 400, "stored with 'cosine'"),
         ({"distance_metric": "nonsense"}, 422, "is not known"),
+        ({"reranker": "magic"}, 422, "reranker 'magic' is not known. Known: cross_encoder"),
+        ({"reranker": True}, 422, "body.reranker"),
+        ({"reranker": {"type": "llm", "odd": 1}}, 422, "option 'odd' is not known"),
+        ({"reranker": {"type": "llm", "timeout_s": -1}}, 422, "'timeout_s' = -1"),
+        ({"reranker": {"type": "remote"}}, 422, "'model_name'"),
+        ({"reranker": "llm", "rerank_model": "default"}, 400, "leave one of them out"),
+        ({"query_transform": ["expansion"] * 5}, 422, "body.query_transform"),
+        ({"query_transform": {"kind": "hyde"}}, 422, "body.query_transform"),
+        ({"query_transform": "hyde", "query_expansion": True}, 400, "leave one of them out"),
+        ({"expand": {"type": "neighbours", "before": 10**6}}, 422, "'before' = 1000000"),
+        ({"messages": [{"role": "system", "content": "x"}]}, 422, "body.messages"),
         ({"rerank_model": "cross-encoder"}, 400, "Model 'cross-encoder' not found. Available: default"),
     ],
     ids=lambda value: str(value)[:40],
@@ -223,7 +279,7 @@ def test_expansion_asks_other_wordings_and_names_them(client: TestClient, url: s
     plain = assert_ok(client.post(url, json={"query": question}))
     body = assert_ok(client.post(url, json={"query": question, "query_expansion": True}))
     assert body["query"] == question
-    assert body["notes"] == ["query_expansion: also asked 'it is that llamas eat', 'tell llamas eat'"]
+    assert body["notes"] == ["multi_query: also asked 'it is that llamas eat', 'tell llamas eat'"]
     assert body["results"][0]["content"] == TEXTS[0]
     assert body["results"][0]["score"] >= plain["results"][0]["score"]
     assert len({hit["chunk_id"] for hit in body["results"]}) == body["total_results"] == 3
@@ -233,4 +289,4 @@ def test_a_reranker_that_is_away_costs_the_order_and_not_the_answer(client: Test
     plain = assert_ok(client.post(url, json={"query": "grass"}))
     body = assert_ok(client.post(url, json={"query": "grass", "rerank_model": "default"}))
     assert body["results"] == plain["results"]
-    assert "rerank_model 'default' was skipped" in body["notes"][0]
+    assert "reranker 'remote (default)' was skipped: no model 'default' is at hand" in body["notes"][0]

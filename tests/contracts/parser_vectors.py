@@ -1,41 +1,15 @@
-"""What each parser must make of files of known content: one row per file."""
+"""What each parser must make of files of known content: one row per file.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+The rows of a large family stand in a file of their own and join below.
+"""
 
+from tests.contracts.nested_vectors import NESTED_VECTORS
+from tests.contracts.office_vectors import OFFICE_VECTORS
+from tests.contracts.pdf_vectors import PDF_VECTORS
+from tests.contracts.vector import Vector
 from tests.fixtures import make_files as make
 
-
-@dataclass(frozen=True)
-class Vector:
-    """A file and what its Document must show.
-
-    Args:
-        parser: the canonical name that reads it.
-        filename: as the uploader would call it.
-        write: makes the file.
-        contains: phrases of the text, in this order.
-        lacks: phrases that must not be in the text.
-        pages: phrase → 1-based page it stands on.
-        headings: (level, title) of every heading, in order.
-        rows: the text of every row, in order.
-        empty_pages: pages without a text layer.
-        metadata: facts that must be among the metadata.
-    """
-
-    id: str
-    parser: str
-    filename: str
-    write: Callable[[Path], Path]
-    contains: tuple[str, ...]
-    lacks: tuple[str, ...] = ("\x00", "\r", "\ufeff", "\ufffe")
-    pages: tuple[tuple[str, int], ...] = ()
-    headings: tuple[tuple[int, str], ...] = ()
-    rows: tuple[str, ...] = ()
-    empty_pages: tuple[int, ...] = ()
-    metadata: tuple[tuple[str, str | int], ...] = ()
-
+__all__ = ["VECTORS", "Vector"]
 
 _MARKDOWN = """
     ---
@@ -61,6 +35,16 @@ _HTML = """
     <h2>Prices</h2><table><tr><th>Ticket</th><th>Price</th></tr><tr><td>Adult</td><td>12 €</td></tr></table>
     """
 
+_SITE = """
+    <header><a href="/">Menu entry home</a></header><nav><ul><li>Menu entry</li></ul></nav>
+    <main><header><h1>Harbour rules</h1></header>
+    <p>See the <a href="https://a.example/tariff">tariff</a> or mail
+    <a href="mailto:office@a.example">office@a.example</a>. <a href="javascript:void(0)">Print</a></p>
+    <p hidden>Shown to nobody</p><div style="color: red; display: none">Shown to nobody</div>
+    <table><tr><th>Ship</th><th>Fee</th></tr><tr><td>Brig</td><td>12</td></tr></table>
+    <article><footer>Signed by the keeper</footer></article></main><footer>Imprint</footer>
+    """
+
 _DOCX = [
     ("header", "Confidential draft"),
     ("h1", "Lease"),
@@ -74,41 +58,16 @@ _DOCX = [
 ]
 
 VECTORS = [
-    Vector(
-        "born-digital pdf",
-        "PDFParser",
-        "report.pdf",
-        lambda path: make.pdf_file(
-            path, ["First page\nof the report", "Second page: café"], title="Report", author="Ada"
-        ),
-        contains=("First page\nof the report", "Second page: café"),
-        pages=(("of the report", 1), ("café", 2)),
-        metadata=(("title", "Report"), ("author", "Ada")),
-    ),
-    Vector(
-        "pdf with a scanned page",
-        "PDFParser",
-        "mixed.pdf",
-        lambda path: make.mixed_pdf_file(path, ["Covering letter", None, "Signature"]),
-        contains=("Covering letter", "Signature"),
-        pages=(("Covering letter", 1), ("Signature", 3)),
-        empty_pages=(2,),
-    ),
-    Vector(
-        "pdf restricted by an owner password",
-        "PDFParser",
-        "restricted.pdf",
-        lambda path: make.owner_only_pdf_file(path, ["Anyone may read this"]),
-        contains=("Anyone may read this",),
-        pages=(("Anyone", 1),),
-    ),
+    *PDF_VECTORS,
+    *NESTED_VECTORS,
+    *OFFICE_VECTORS,
     Vector(
         "word file",
         "DocxParser",
         "lease.docx",
         lambda path: make.docx_file(path, _DOCX, title="Lease", author="Ada"),
         contains=(
-            "Confidential draft", "The term is two years.", "- two months' rent\n- paid in advance", "| Room | Area |",
+            "Confidential draft", "The term is two years.", "- two months' rent\n1. paid in advance", "| Room | Area |",
             "| Kitchen | 12 m |", "Signed in Genève.",
         ),
         lacks=("Page footer",),
@@ -160,6 +119,18 @@ VECTORS = [
         lacks=("track", "color", "<"),
         headings=((1, "Opening hours"), (2, "Prices")),
         metadata=(("title", "Visit us"),),
+    ),
+    Vector(
+        "web page with menus, links and a table",
+        "HTMLParser",
+        "site.html",
+        lambda path: make.html_file(path, _SITE),
+        contains=(
+            "Harbour rules", "See the tariff (https://a.example/tariff) or mail office@a.example.",
+            "| Ship | Fee |\n| --- | --- |\n| Brig | 12 |", "Signed by the keeper",
+        ),
+        lacks=("Menu entry", "Shown to nobody", "Imprint", "javascript", "mailto"),
+        headings=((1, "Harbour rules"),),
     ),
     Vector(
         "web page in a declared legacy encoding",

@@ -1,5 +1,6 @@
 """Every parser keeps the promises of rag/parsers/base.py; a new one joins by its row in the table and its vectors."""
 
+import shutil
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -28,8 +29,14 @@ def probe_of(vector: Vector, folder: Path) -> FileProbe:
     return probe_file(vector.write(folder / "stored-bytes"), vector.filename)
 
 
+def parser_of(vector: Vector) -> Parser:
+    if vector.needs and shutil.which(vector.needs) is None:
+        pytest.skip(f"{vector.needs} is not installed")
+    return parsers.build(vector.parser, vector.options)
+
+
 def read(vector: Vector, folder: Path) -> Document:
-    return build(vector.parser).parse(probe_of(vector, folder), LIMITS)
+    return parser_of(vector).parse(probe_of(vector, folder), LIMITS)
 
 
 @pytest.mark.parametrize("name", sorted(set(parsers) - {"UniversalParser"}))
@@ -70,6 +77,24 @@ def test_headings_rows_and_metadata_are_found(vector: Vector, tmp_path: Path) ->
 
 
 @vectors
+def test_parts_hold_their_phrases(vector: Vector, tmp_path: Path) -> None:
+    document = read(vector, tmp_path)
+    assert document.page_unit == vector.page_unit
+    for kind, name, phrase in vector.parts:
+        texts = [
+            document.text[part.start : part.end] for part in document.parts if (part.kind, part.name) == (kind, name)
+        ]
+        assert any(phrase in text for text in texts), f"{phrase!r} is not in {kind} {name!r} of {document.parts}"
+
+
+@vectors
+def test_warnings_are_those_that_are_meant(vector: Vector, tmp_path: Path) -> None:
+    warnings = read(vector, tmp_path).warnings
+    assert [phrase for phrase in vector.warnings if not any(phrase in warning for warning in warnings)] == []
+    assert bool(warnings) == bool(vector.warnings), warnings
+
+
+@vectors
 def test_spans_are_ordered_disjoint_and_within_the_text(vector: Vector, tmp_path: Path) -> None:
     document = read(vector, tmp_path)
     for spans in ([(span.start, span.end) for span in document.pages], list(document.rows)):
@@ -91,7 +116,7 @@ def test_metadata_values_are_scalars(vector: Vector, tmp_path: Path) -> None:
 @vectors
 def test_parsing_twice_gives_the_same_document(vector: Vector, tmp_path: Path) -> None:
     probe = probe_of(vector, tmp_path)
-    assert build(vector.parser).parse(probe, LIMITS) == build(vector.parser).parse(probe, LIMITS)
+    assert parser_of(vector).parse(probe, LIMITS) == parser_of(vector).parse(probe, LIMITS)
 
 
 @vectors
@@ -99,13 +124,14 @@ def test_universal_parser_chooses_the_same_parser(vector: Vector, tmp_path: Path
     probe = probe_of(vector, tmp_path)
     chosen = parser_for(probe)
     assert type(chosen) is parsers.load(vector.parser)
-    assert build("UniversalParser").parse(probe, LIMITS) == build(vector.parser).parse(probe, LIMITS)
+    if not vector.options:
+        assert build("UniversalParser").parse(probe, LIMITS) == parser_of(vector).parse(probe, LIMITS)
 
 
 @vectors
 def test_text_over_the_limit_is_refused(vector: Vector, tmp_path: Path) -> None:
     with pytest.raises(LimitExceededError, match="LF_MAX_TEXT_CHARS"):
-        build(vector.parser).parse(probe_of(vector, tmp_path), ParseLimits(max_text_chars=5))
+        parser_of(vector).parse(probe_of(vector, tmp_path), ParseLimits(max_text_chars=5))
 
 
 @vectors
@@ -118,13 +144,13 @@ def test_progress_is_told_and_may_cancel(vector: Vector, tmp_path: Path) -> None
         raise Stop
 
     with pytest.raises(Stop):
-        build(vector.parser).parse(probe_of(vector, tmp_path), LIMITS, stop)
+        parser_of(vector).parse(probe_of(vector, tmp_path), LIMITS, stop)
 
 
 @every_parser
 def test_accepts_looks_at_the_probe_only(name: str) -> None:
     """The file does not exist, so reading it would fail."""
-    probe = FileProbe(Path("/nowhere/at/all"), "photo.png", "image/png", 10, b"\x89PNG")
+    probe = FileProbe(Path("/nowhere/at/all"), "film.mp4", "video/mp4", 10, b"\x00\x00\x00 ftyp")
     assert not build(name).accepts(probe)
     assert parser_for(probe) is None
 
@@ -162,7 +188,7 @@ def test_truncated_files_raise_only_project_errors(vector: Vector, keep: float, 
     make.truncate(whole.path, keep)
     probe = FileProbe(whole.path, whole.filename, whole.media_type, whole.path.stat().st_size, whole.head)
     with suppress(UnreadableFileError):
-        assert build(vector.parser).parse(probe, LIMITS).text
+        assert parser_of(vector).parse(probe, LIMITS).text
 
 
 @every_parser

@@ -13,6 +13,7 @@ from rag.errors import EmbeddingError, InvalidInputError, UnknownComponentError,
 from rag.filters import parse_filter
 from rag.retrievers import retrievers
 from rag.retrievers.base import Query, Retrieval
+from rag.retrievers.trace import Trace
 from rag.stores import stores
 from rag.stores.base import Store, StoreIdentity
 from rag.types import Record
@@ -31,7 +32,11 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *(("MultiQueryStrategy", {"aggregation_method": each}) for each in ("max", "mean", "reciprocal_rank")),
     ("RerankedStrategy", {"normalize_scores": False}),
     ("HybridRetriever", {"fusion": "rank"}),
+    ("HybridRetriever", {"feedback": 0.0, "breadth_after": 1}),
+    ("HybridRetriever", {"feedback": 1.0}),
     ("HybridUniversalStrategy", {"dense_weight": 0.4, "sparse_weight": 0.6}),
+    ("HybridUniversalStrategy", {"diversity_boost": 0.2}),
+    ("MetadataFilteredStrategy", {"filter_mode": "post", "filters": {"number": {"$gte": 0}}}),
     *(
         ("HybridUniversalStrategy", {"combination_method": method, "normalize_scores": stretch, "strategies": [
             {"type": "basic", "weight": 0.6}, {"type": "BM25Retriever", "weight": 0.4}, {"type": "reranked"}]})
@@ -143,7 +148,7 @@ def test_an_unknown_option_is_an_error(make_retriever, request: pytest.FixtureRe
 def test_every_option_is_described(make_retriever, request: pytest.FixtureRequest) -> None:
     name, _ = request.node.callspec.params["make_retriever"]
     options = retrievers.load(name).Options  # type: ignore[attr-defined]
-    assert all(field.description or name == "MultiTurnRAGStrategy" for field in options.model_fields.values())
+    assert all(field.description for field in options.model_fields.values())
     assert "embedder" in inspect.signature(retrievers.load(name)).parameters
 
 
@@ -296,3 +301,38 @@ def test_both_names_of_the_threshold_work(store: Store) -> None:
     for option in ("score_threshold", "similarity_threshold"):
         found = built(store, "vector", top_k=50, **{option: least}).retrieve(Query("wing lift")).hits
         assert len(found) == 21
+
+
+def test_a_filter_after_the_search_drops_hits_and_says_when_too_few_are_left(store: Store) -> None:
+    filters = {"topic": "wing lift", "number": {"$lt": 60}}
+    few = built(store, "MetadataFilteredStrategy", filters=filters, filter_mode="post", fallback_multiplier=1)
+    many = built(store, "MetadataFilteredStrategy", filters=filters, filter_mode="post", fallback_multiplier=10)
+    query = Query("heat transfer measured in experiment", top_k=12)
+    found, more = few.retrieve(query), many.retrieve(query)
+    assert len(found.hits) < len(more.hits)
+    assert {hit.metadata["topic"] for hit in more.hits} == {"wing lift"}
+    assert "of the 12 nearest chunks match, 12 were wanted" in found.notes[0]
+    asked = many.retrieve(Query("heat transfer", top_k=3, where=parse_filter({"topic": "panel flutter"})))
+    assert {hit.metadata["topic"] for hit in asked.hits} == {"panel flutter"}
+
+
+@pytest.mark.parametrize("name", [*retrievers.names, "HybridUniversalStrategy"])
+def test_a_vector_and_words_of_the_query_itself_are_what_is_searched_for(store: Store, name: str) -> None:
+    """As query transforms make them: what is searched for may differ from what was asked."""
+    other = "propeller slipstream measured in experiment 4 with code ZX-4-Q"
+    query = Query("completely unrelated cookery", top_k=6, vector=EMBEDDER.embed_query(other), words=other)
+    found = built(store, name, **REQUIRED.get(name, {})).retrieve(query)
+    check(found)
+    assert found.hits[0].metadata["topic"] == "propeller slipstream"
+
+
+@pytest.mark.parametrize("name", retrievers.names)
+def test_a_trace_changes_no_answer_and_tells_of_a_search(store: Store, name: str) -> None:
+    retriever = built(store, name, **REQUIRED.get(name, {}))
+    text = "what was found out about wing lift in all of the experiments?"
+    plain, traced = Query(text, top_k=5), Query(text, top_k=5, trace=Trace())
+    assert retriever.retrieve(traced).hits == retriever.retrieve(plain).hits
+    stages = {stage.name: stage for stage in traced.trace.stages}
+    searched = [stages[each] for each in ("vectors", "words") if each in stages]
+    assert searched
+    assert all((each.candidates_out or 0) >= 5 and each.queries and each.top for each in searched)

@@ -11,16 +11,25 @@ import httpx
 import numpy as np
 import pytest
 
-from rag.errors import ConflictError, EmbeddingError, InvalidInputError, UnknownComponentError, UpstreamError
+from rag.errors import (
+    CancelledTaskError,
+    ConflictError,
+    EmbeddingError,
+    InvalidInputError,
+    UnknownComponentError,
+    UpstreamError,
+)
 from rag.filters import Filter, parse_filter
 from rag.stores import stores
 from rag.stores.base import Metric, Store, StoreIdentity, StoreStats, VectorFacts
 from rag.stores.chroma import ChromaStore
 from rag.stores.live import LiveStore
+from rag.stores.qdrant import QdrantStore
 from rag.types import Record, Scalar
-from tests.fixtures import chroma
+from tests.fixtures import chroma, qdrant
 
 chroma_process = chroma.chroma_process
+qdrant_double = qdrant.qdrant_double
 
 DIMENSION = 16
 EVERYTHING = Filter()
@@ -30,16 +39,32 @@ CHROMA = [pytest.mark.chroma, pytest.mark.xdist_group("chroma")]
 
 
 @pytest.fixture(
-    params=["memory", pytest.param("chroma", marks=CHROMA), "live over memory", pytest.param("live", marks=CHROMA)]
+    params=[
+        "memory",
+        pytest.param("chroma", marks=CHROMA),
+        "qdrant",
+        "qdrant over http",
+        "live over memory",
+        pytest.param("live", marks=CHROMA),
+    ]
 )
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
-    """A factory: `make_store(database="a", model_id="m")`; equal databases of one test share their data on Chroma."""
+    """A factory: `make_store(database="a", model_id="m")`; equal databases of one test share their data on Chroma.
+
+    Qdrant is its embedded mode: the client's own model of the server, which compares with every vector. Over HTTP, that
+    is behind a double of the server.
+    """
     kind: str = request.param
     number = next(_numbers)
     url = request.getfixturevalue("chroma_process").url if kind in ("chroma", "live") else ""
 
     def make(database: str = "papers", model_id: str = "model", dimension: int = DIMENSION, metric: Metric = "cosine"):
         identity = StoreIdentity("org", f"project-{number}", database, model_id, dimension, metric)
+        if kind == "qdrant":
+            return stores.build("QdrantStore", {"path": f"contract-{number}"}, identity=identity)
+        if kind == "qdrant over http":
+            double = request.getfixturevalue("qdrant_double")
+            return stores.build("QdrantStore", {"url": double.url}, identity=identity)
         name = "ChromaStore" if url else "MemoryStore"
         store = stores.build(name, {}, identity=identity, url=url, data_dir=tmp_path)
         request.addfinalizer(store.close)
@@ -201,6 +226,10 @@ FILTERS: list[dict] = [
     {"filename": 4}, {"filename": ["x.pdf", 4]}, {"filename": {"$ne": "x.pdf"}}, {"file_hash": "ab"}, {"a b": "c"},
     {"a": "x' OR '1'='1"}, {"a') OR 1=1 --": 1}, {'a" OR 1=1 --': {"$ne": 2}},
     {"a": {"$ne": "'; DROP TABLE chunk; --"}},
+    {"$or": [{"a": 1}, {"b": 2}]}, {"$not": {"a": 1}}, {"$not": {"a": {"$ne": 1}}}, {"a": {"$not": {"$gt": 0}}},
+    {"$and": [{"a": {"$gt": 0}}, {"$or": [{"b": 7}, {"a": {"$lt": 2}}]}]}, {"$not": {"$or": [{"a": "x"}, {"b": 2}]}},
+    {"$or": [{"a'b": 1}, {'a"b': 6}, {"missing": 1}]}, {"b": {"$gt": 1}, "$not": {"a": {"$gte": "2025"}}},
+    {"$not": {"a": 10**30}}, {"$or": [{"a": 2**53 + 1}, {"a": 1e300}]},
 ]  # fmt: skip
 
 
@@ -296,6 +325,19 @@ def test_records_of_a_file_come_back_whole_in_order(store: Store) -> None:
     assert len(store.records("set/a")) == 13
 
 
+def test_chunks_are_looked_up_by_their_ids_and_a_filter(store: Store) -> None:
+    written = [record(number, f"t{number}", page=number) for number in range(6)]
+    assert store.by_ids([written[0].id], where=EVERYTHING) == {}
+    store.upsert(written)
+    found = store.by_ids([written[4].id, "absent", written[2].id], where=EVERYTHING)
+    assert {key: (each.text, each.metadata, each.file_key) for key, each in found.items()} == {
+        each.id: (each.text, each.metadata, each.file_key) for each in (written[2], written[4])
+    }
+    wanted = [each.id for each in written]
+    assert set(store.by_ids(wanted, where=parse_filter({"page": {"$gte": 4}}))) == {written[4].id, written[5].id}
+    assert store.by_ids([], where=EVERYTHING) == {}
+
+
 def test_databases_do_not_see_each_other(make_store: MakeStore) -> None:
     first, second = make_store(database="a"), make_store(database="b")
     first.upsert([record(1, "wing")])
@@ -389,11 +431,40 @@ class TestUpkeep:
         words = ids(filled.search_text("wing", limit=20, where=EVERYTHING))
         nearest = ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING))
         filled.upkeep.compact()
-        assert filled.upkeep.size_bytes() < before
+        if not isinstance(filled, QdrantStore):  # whose server gives room back when it likes
+            assert filled.upkeep.size_bytes() < before
         assert ids(filled.search_text("wing", limit=20, where=EVERYTHING)) == words
         assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
         filled.upsert([record(77, "later", "set/d", "g1")])
         assert ids(filled.search_text("later", limit=5, where=EVERYTHING)) == ["set/d-g1-00077"]
+
+    def test_rebuilding_changes_no_answer_and_can_be_repeated(self, filled: Store) -> None:
+        words = ids(filled.search_text("wing", limit=20, where=EVERYTHING))
+        nearest = ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING))
+        done: list[int] = []
+        assert filled.upkeep.rebuild(done.append) == filled.upkeep.rebuild(lambda _: None) == 14
+        assert done[-1] == 14
+        assert ids(filled.search_text("wing", limit=20, where=EVERYTHING)) == words
+        assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
+        assert filled.upkeep.vector_count() == filled.upkeep.indexed_count() == 14
+        filled.upsert([record(77, "later", "set/d", "g1")])
+        assert ids(filled.search_text("later", limit=5, where=EVERYTHING)) == ["set/d-g1-00077"]
+        assert ids(filled.search_vector(unit(77), limit=1, where=EVERYTHING)) == ["set/d-g1-00077"]
+
+    def test_a_rebuild_that_is_broken_off_changes_nothing_and_can_be_begun_again(self, filled: Store) -> None:
+        def stop(_: int) -> None:
+            raise CancelledTaskError("Task cancelled")
+
+        nearest = ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING))
+        with pytest.raises(CancelledTaskError):
+            filled.upkeep.rebuild(stop)
+        assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
+        assert filled.upkeep.rebuild(lambda _: None) == 14
+        assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
+
+    def test_an_empty_store_has_nothing_to_rebuild(self, store: Store, tmp_path: Path) -> None:
+        assert store.upkeep.rebuild(lambda _: None) == 0
+        assert list(tmp_path.rglob("*.sqlite3")) == []
 
 
 def test_vectors_that_a_damaged_disk_left_are_told() -> None:
@@ -407,8 +478,8 @@ def test_vectors_that_a_damaged_disk_left_are_told() -> None:
 
 
 def test_an_unknown_store_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownComponentError, match="ChromaStore, MemoryStore"):
-        stores.build("QdrantStore", {})
+    with pytest.raises(UnknownComponentError, match="ChromaStore, MemoryStore, QdrantStore"):
+        stores.build("FaissStore", {})
 
 
 class TestLiveStore:
@@ -531,6 +602,54 @@ class TestChromaStore:
         store.upsert([replace(each, metadata={"far": each.id in far}) for each in records])
         hits = store.search_vector(query, limit=20, where=parse_filter({"far": True}))
         assert ids(hits) == [each.id for each in records[-120:-100]]
+
+    def test_a_process_that_had_the_old_collection_open_finds_the_rebuilt_one(self, chroma_store) -> None:
+        first, second = chroma_store(), chroma_store()
+        first.upsert([record(number) for number in range(20)])
+        assert len(first.search_vector(unit(3), limit=20, where=EVERYTHING)) == 20
+        assert second.upkeep.rebuild(lambda _: None) == 20
+        assert len(first.search_vector(unit(3), limit=20, where=EVERYTHING)) == 20
+        first.upsert([record(100)])
+        assert ids(second.search_vector(unit(100), limit=1, where=EVERYTHING)) == [record(100).id]
+        assert second.delete("set/a") == 21
+
+    def test_a_rebuild_that_died_between_its_two_renamings_costs_nothing(
+        self, chroma_store, chroma_process, monkeypatch
+    ) -> None:
+        store = chroma_store()
+        store.upsert([record(number) for number in range(20)])
+        rename, times = store._server.rename, count()
+
+        def once(collection: str, name: str) -> None:
+            if next(times):
+                raise UpstreamError("killed")
+            rename(collection, name)
+
+        monkeypatch.setattr(store._server, "rename", once)
+        with pytest.raises(UpstreamError):
+            store.upkeep.rebuild(lambda _: None)
+        monkeypatch.undo()
+        assert len(chroma_store().search_vector(unit(3), limit=20, where=EVERYTHING)) == 20
+        assert store.upkeep.rebuild(lambda _: None) == 20
+        store.drop()
+        names = [each["name"] for each in httpx.get(f"{collections_url(chroma_process)}?limit=1000").json()]
+        assert not [name for name in names if name.startswith(store.name)]
+
+    def test_a_collection_that_lost_its_vectors_is_restored_by_a_rebuild(self, chroma_store, chroma_process) -> None:
+        """F9: the files of the index are overwritten behind the server's back."""
+        store = chroma_store()
+        store.upsert([record(number) for number in range(1500)])
+        before = ids(store.search_vector(unit(5), limit=10, where=EVERYTHING))
+        chroma_process.kill()
+        damaged = 0
+        for path in chroma_process.index_files():
+            path.write_bytes(b"\xff" * min(path.stat().st_size, 4096))
+            damaged += 1
+        chroma_process.start()
+        assert damaged
+        healed = chroma_store()
+        assert healed.upkeep.rebuild(lambda _: None) == 1500
+        assert ids(healed.search_vector(unit(5), limit=10, where=EVERYTHING)) == before
 
     def test_another_process_sees_writes_and_a_drop(self, chroma_store) -> None:
         first, second = chroma_store(), chroma_store()

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from config.processing import chunk_keys
 from config.project import ProjectConfig
+from config.retrieval import parts
 from rag.chunkers import chunkers
 from rag.embedders import embedders
 from rag.errors import UnreadableFileError
@@ -21,14 +23,13 @@ from rag.parsers import parsers
 from rag.parsers.base import ParseLimits, Parser
 from rag.parsers.detect import probe_file
 from rag.registry import Registry
-from rag.retrievers import retrievers
 from rag.stores import stores
 from rag.types import Document
 from tests.docs.blocks import PAGES, README, ROOT, Block, blocks, blocks_of
 
 EVERY_BLOCK = [block for page in PAGES for block in blocks_of(page)]
 CONFIGS = blocks("config")
-CHUNK_KEYS = ("chunk_strategy", "chunk_size", "chunk_overlap")
+CHUNK_KEYS = chunk_keys()
 MINIMAL: dict[str, Any] = {
     "version": "v1",
     "name": "docs",
@@ -87,7 +88,8 @@ def test_yaml_names_components_and_options_that_exist(block: Block) -> None:
         for embedding in database.embedding_strategies:
             _check(embedders, embedding.type, embedding.config)
         for retrieval in database.retrieval_strategies:
-            _check(retrievers, retrieval.type, retrieval.config)
+            for part in parts(retrieval.type, retrieval.config):
+                _check(part.registry, part.type, dict(part.options))
     for strategy in config.rag.data_processing_strategies if config.rag else []:
         for parser in strategy.parsers:
             chunking = {key: parser.config[key] for key in CHUNK_KEYS if key in parser.config}
@@ -129,11 +131,12 @@ def parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parser:
 
 def test_the_parser_of_the_readme_reads_its_format(parser: Parser, tmp_path: Path) -> None:
     path = tmp_path / "stored-bytes"
-    path.write_text('<?xml version="1.0"?>\n<menu><dish price="4">Pea <b>soup</b></dish><dish>Rye bread</dish></menu>')
-    probe = probe_file(path, "menu.xml")
+    captions = ("00:00:01,000 --> 00:00:02,500\nPea soup", "00:01:02,000 --> 00:01:03,000\nand rye\nbread")
+    path.write_text("\n\n".join(f"{number}\n{caption}" for number, caption in enumerate(captions, 1)))
+    probe = probe_file(path, "menu.srt")
     assert parser.accepts(probe)
     document = parser.parse(probe, ParseLimits())
-    assert (document.text, document.parser) == ("Pea\nsoup\nRye bread", "XMLParser")
+    assert (document.text, document.parser) == ("Pea soup\nand rye bread", "SubtitleParser")
 
 
 def test_the_parser_of_the_readme_takes_no_other_format(parser: Parser, tmp_path: Path) -> None:
@@ -144,9 +147,9 @@ def test_the_parser_of_the_readme_takes_no_other_format(parser: Parser, tmp_path
 
 def test_the_parser_of_the_readme_names_a_bad_file(parser: Parser, tmp_path: Path) -> None:
     path = tmp_path / "stored-bytes"
-    path.write_text('<?xml version="1.0"?><menu><dish>')
-    with pytest.raises(UnreadableFileError, match=r"menu\.xml"):
-        parser.parse(probe_file(path, "menu.xml"), ParseLimits())
+    path.write_text("1\nno time\nPea soup\n")
+    with pytest.raises(UnreadableFileError, match=r"menu\.srt"):
+        parser.parse(probe_file(path, "menu.srt"), ParseLimits())
 
 
 def test_the_extractor_of_the_docs_extracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

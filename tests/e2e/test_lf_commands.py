@@ -145,6 +145,11 @@ def queries(lf: Shell) -> None:
     assert "documents" in lf("rag", "stats").stdout
     assert "harbour.md" in lf("rag", "list").stdout
     assert "main_database *" in lf("rag", "databases").stdout
+    assert "main_database *" in lf("db", "list").stdout
+    assert "documents" in lf("db", "stats").stdout
+    question = {"question": "How high is the lighthouse?", "expected_files": ["lighthouse.txt"]}
+    (lf.folder / "questions.jsonl").write_text(json.dumps(question))
+    assert lf.json("eval", "questions.jsonl", "-r", "keyword")["result"]["recommendation"]["is_change"] is False
 
 
 def chats(lf: Shell) -> None:
@@ -166,6 +171,8 @@ def maintenance(lf: Shell, texts: Path) -> None:
     lf("rag", "export", str(exported))
     assert len(json.loads(exported.read_text())["documents"]) == 2
     lf("rag", "compact")
+    assert lf.json("db", "rebuild")["result"]["chunks"] == 2
+    lf("db", "migrate", "main_database", "--to", "MemoryStore", code=1)
     assert lf.json("rag", "prune", "--yes")["success"] is True
     assert lf.json("rag", "reindex")["success"] is True
     assert lf.json("rag", "delete", "--filename", "harbour.md", "--yes")["documents_deleted"] == 1

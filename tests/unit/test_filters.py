@@ -8,6 +8,13 @@ from rag.errors import InvalidInputError
 from rag.filters import MAX_CONDITIONS, MAX_VALUES, Condition, Filter, parse_filter
 
 
+def nested(depth: int) -> dict[str, Any]:
+    raw: dict[str, Any] = {"a": 1}
+    for _ in range(depth):
+        raw = {"$not": raw}
+    return raw
+
+
 @pytest.mark.parametrize(
     ("raw", "conditions"),
     [
@@ -27,7 +34,14 @@ def test_every_accepted_form(raw: dict[str, Any] | None, conditions: list[Condit
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        ({"$or": [{"a": 1}, {"b": 2}]}, r"'\$or' is not a metadata key"),
+        ({"$nor": [{"a": 1}, {"b": 2}]}, r"'\$nor' is not a metadata key"),
+        ({"$or": []}, r"'\$or' expects a list of filters"),
+        ({"$or": [{"a": 1}, {}]}, r"'\$or' expects a list of filters"),
+        ({"$and": {"a": 1}}, r"'\$and' expects a list of filters"),
+        ({"$not": [{"a": 1}]}, r"'\$not' expects a filter"),
+        ({"a": {"$not": {}}, "$not": {}}, r"'\$not' expects a filter"),
+        ({"$or": [{str(n): n} for n in range(MAX_CONDITIONS + 1)]}, "at most 64"),
+        (nested(200), "inside each other"),
         ({"_file": "x"}, "'_file' is not a metadata key"),
         ({"": 1}, "not a metadata key"),
         ({"\ud800": 1}, "not a metadata key"),
@@ -72,3 +86,29 @@ def test_values_compare_within_their_kind(raw: Any, value: Any, matches: bool) -
 def test_the_other_filter_wins_where_both_name_a_key() -> None:
     merged = parse_filter({"a": 1, "b": 2}).merged(parse_filter({"b": {"$gt": 5, "$lt": 9}, "c": 3}))
     assert merged == parse_filter({"a": 1, "b": {"$gt": 5, "$lt": 9}, "c": 3})
+
+
+@pytest.mark.parametrize(
+    ("raw", "holds_for"),
+    [
+        ({"$or": [{"kind": "memo"}, {"year": {"$gte": 2025}}]}, {"memo", "new"}),
+        ({"$and": [{"kind": "report"}, {"year": {"$lt": 2025}}]}, {"old"}),
+        ({"$not": {"kind": "memo"}}, {"old", "new", "bare"}),
+        ({"kind": {"$not": {"$in": ["memo", "note"]}}}, {"old", "new", "bare"}),
+        ({"kind": {"$ne": "memo", "$not": {"$eq": "note"}}}, {"old", "new"}),
+        ({"$or": [{"$and": [{"kind": "report"}, {"$not": {"year": 2024}}]}, {"kind": "memo"}]}, {"memo", "new"}),
+        ({"kind": "report", "$not": {"$or": [{"year": 2024}, {"year": 2023}]}}, {"new"}),
+        ({"day": {"$gte": "2024-05-01", "$lt": "2024-06-01"}}, {"old"}),
+    ],
+    ids=lambda each: str(sorted(each) if isinstance(each, set) else each),
+)
+def test_filters_are_combined(raw: dict[str, Any], holds_for: set[str]) -> None:
+    chunks = {
+        "old": {"kind": "report", "year": 2024, "day": "2024-05-31T23:59:00Z"},
+        "new": {"kind": "report", "year": 2025, "day": "2025-01-01"},
+        "memo": {"kind": "memo"},
+        "bare": {"other": 1},
+    }
+    where = parse_filter(raw)
+    assert where
+    assert {key for key, metadata in chunks.items() if where.matches(metadata)} == holds_for

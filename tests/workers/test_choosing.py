@@ -126,6 +126,17 @@ def test_forced_processing_writes_what_is_unchanged_anew(world: World) -> None:
     assert counts(world.process()) == (0, 1, 0), "and is unchanged again afterwards"
 
 
+def test_a_text_that_was_embedded_before_is_embedded_again_only_when_all_is_made_anew(world: World) -> None:
+    world.upload("a.txt", LONG)
+    world.process()
+    world.process(overrides={"*": {"chunk_size": 60}})
+    embedded = world.count_embedded()
+    world.process(overrides={"*": {"chunk_size": 200}})
+    assert embedded == [], "these chunks were embedded by the first task"
+    world.process(force=True)
+    assert embedded
+
+
 def test_old_chunks_answer_until_the_forced_ones_are_complete(world: World) -> None:
     world.upload("a.txt", LONG)
     world.process()

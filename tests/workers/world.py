@@ -16,6 +16,7 @@ from config.layout import DatasetPaths
 from config.loader import ProjectStore
 from config.settings import Settings
 from rag.embedders.base import Embedder
+from rag.embedders.vector_cache import VectorCache
 from rag.errors import UpstreamError
 from rag.filters import Filter
 from rag.stores.base import Store
@@ -138,6 +139,7 @@ class World:
             cancellations=CancellationStore(self.database, clock=self.clock),
             generations=self.generations,
             assembly=self.assembly,
+            vectors=VectorCache(self.settings.data_dir / "cache" / "vectors.sqlite3", max_bytes=1 << 24),
             queue=self.queue,  # type: ignore[arg-type]  # has the same methods
             leases=LeaseKeeper(self.tasks, interval_s=LEASE_S / 3),
         )

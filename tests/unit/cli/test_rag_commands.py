@@ -75,6 +75,26 @@ def test_query_sends_what_was_given_and_nothing_else(lf: Lf) -> None:
     }
 
 
+def test_query_names_stages_and_explains_them(lf: Lf) -> None:
+    stages = [
+        {"stage": "words", "ms": 1.25, "candidates_out": 7, "queries": ["leave"],
+         "top": [{"chunk_id": "ab_0001", "score": 0.5}]},
+        {"stage": "rerank", "ms": 12.0, "candidates_in": 7, "candidates_out": 6, "top": [], "notes": ["slow"]},
+    ]  # fmt: skip
+    lf.api.on("POST", f"{P}/rag/query", {**ANSWER, "stages": stages})
+    options = ["--query-transform", "conversational", "--query-transform", "hyde", "--reranker", "llm"]
+    done = lf("rag", "query", "leave", *options, "--expand", "none", "--explain")
+    body = lf.api.seen[-1].json
+    sent = {key: body[key] for key in ("query_transform", "reranker", "expand", "explain")}
+    assert sent == {
+        "query_transform": ["conversational", "hyde"], "reranker": "llm", "expand": False, "explain": True
+    }  # fmt: skip
+    lines = [line.split() for line in done.stdout.splitlines()[-3:]]
+    assert lines[0] == ["STAGE", "IN", "OUT", "MS", "BEST", "SCORE", "SEARCHED", "FOR"]
+    assert lines[1] == ["words", "7", "1.2", "ab_0001", "0.500", "leave"]
+    assert lines[2] == ["rerank", "7", "6", "12.0"]
+
+
 def test_query_shows_place_score_and_text(lf: Lf) -> None:
     lf.api.on("POST", f"{P}/rag/query", ANSWER)
     done = lf("rag", "query", "leave")

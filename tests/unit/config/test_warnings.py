@@ -48,8 +48,8 @@ def test_options_that_are_unknown_or_change_nothing_are_named_and_no_variable_is
                         {"name": "e", "type": "SentenceTransformerEmbedder", "config": {"cache_folder": "/etc"}}
                     ],
                     "retrieval_strategies": [
-                        {"name": "r", "type": "HybridUniversalStrategy", "config": {"diversity_boost": 0.5}},
-                        {"name": "f", "type": "MetadataFilteredStrategy", "config": {"filter_mode": "post"}},
+                        {"name": "r", "type": "HybridUniversalStrategy", "config": {"boost": 0.5}},
+                        {"name": "f", "type": "MetadataFilteredStrategy", "config": {"fallback_multiplier": 4}},
                     ],
                 }
             ],
@@ -58,7 +58,7 @@ def test_options_that_are_unknown_or_change_nothing_are_named_and_no_variable_is
             ],
         }
     )
-    for key in ("host", "port", "odd", "cache_folder", "diversity_boost", "filter_mode", "mime_types"):
+    for key in ("host", "port", "odd", "cache_folder", "boost", "fallback_multiplier", "mime_types"):
         assert key in text
     assert "fallback_parser: kept, never evaluated" in text
 

@@ -21,7 +21,7 @@ def media_type(path: Path, filename: str | None = None) -> str:
     [
         ("a.txt", media.PLAIN), ("a.md", media.MARKDOWN), ("A.MDX", media.MARKDOWN), ("a.csv", media.CSV),
         ("a.tsv", media.TSV), ("a.json", media.JSON), ("a.jsonl", media.JSONL), ("a.html", media.HTML),
-        ("a.py", media.PLAIN), ("a", media.PLAIN), ("a.xml", media.XML),
+        ("a.py", media.CODE), ("a.rst", media.RST), ("a.conf", media.PLAIN), ("a", media.PLAIN), ("a.xml", media.XML),
     ],
 )  # fmt: skip
 def test_name_tells_text_formats_apart(filename: str, expected: str, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from rag.parsers import parsers
         ("DocxParser_LlamaIndex", "DocxParser"), ("MarkdownParser_Python", "MarkdownParser"),
         ("MarkdownParser_LlamaIndex", "MarkdownParser"), ("TextParser_Python", "TextParser"),
         ("TextParser_LlamaIndex", "TextParser"), ("auto", "UniversalParser"), ("JSONParser", "JSONParser"),
+        ("PPTXParser", "PresentationParser"), ("ODPParser", "PresentationParser"), ("ODTParser", "OpenDocumentParser"),
+        ("ODSParser", "ExcelParser"),
     ],
 )  # fmt: skip
 def test_known_names_lead_to_our_parsers(name: str, canonical: str) -> None:
@@ -25,4 +27,4 @@ def test_known_names_lead_to_our_parsers(name: str, canonical: str) -> None:
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UnknownComponentError, match="PDFParser_PyPDF2"):
-        parsers.canonical("MsgParser")
+        parsers.canonical("HTMLParser_X")

@@ -61,9 +61,9 @@ def test_bomb_is_refused_before_it_is_unpacked(write, limits, setting, tmp_path:
     [
         make.damaged_docx_file,
         lambda path: make.truncate(make.docx_file(path, ["x"]), 0.5),
-        lambda path: replace_part(make.docx_file(path, ["x"]), "[Content_Types].xml", ("ment.main", "ment.nain")),
+        lambda path: replace_part(make.docx_file(path, ["x"]), "_rels/.rels", ("word/document", "word/nowhere")),
     ],
-    ids=["markup", "truncated", "content type"],
+    ids=["markup", "truncated", "missing part"],
 )
 def test_damaged_word_file_is_unreadable(write, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match=r"'a\.docx' is damaged"):

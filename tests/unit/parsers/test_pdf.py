@@ -1,9 +1,12 @@
 """What the PDF parser says of files that are protected, damaged, scanned or too large."""
 
+import random
+import re
 import time
 from pathlib import Path
 
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.parsers import parsers
@@ -12,6 +15,7 @@ from rag.parsers.detect import probe_file
 from rag.parsers.pdf_text import HYPHEN_MARK, join_hyphenated, tidy
 from rag.types import Document
 from tests.fixtures import make_files as make
+from tests.fixtures import make_pdfs as pdfs
 
 
 def read(path: Path, limits: ParseLimits | None = None, **options: object) -> Document:
@@ -37,7 +41,7 @@ def test_garbage_behind_a_pdf_head_is_damaged(tmp_path: Path) -> None:
 
 def test_scanned_file_asks_for_ocr(tmp_path: Path) -> None:
     with pytest.raises(NoTextError, match=r"2 pages are images .*OCR"):
-        read(make.image_only_pdf_file(tmp_path / "a.pdf", 2))
+        read(make.image_only_pdf_file(tmp_path / "a.pdf", 2), use_ocr=False)
 
 
 def test_blank_file_is_not_called_a_scan(tmp_path: Path) -> None:
@@ -46,7 +50,7 @@ def test_blank_file_is_not_called_a_scan(tmp_path: Path) -> None:
 
 
 def test_scanned_pages_among_others_are_warned_of(tmp_path: Path) -> None:
-    document = read(make.mixed_pdf_file(tmp_path / "a.pdf", ["one", None, "three", None]))
+    document = read(make.mixed_pdf_file(tmp_path / "a.pdf", ["one", None, "three", None]), use_ocr=False)
     assert document.empty_pages == (2, 4)
     assert document.page_count == 4
     assert document.warnings == (
@@ -110,3 +114,50 @@ def test_line_ends_are_trimmed_and_symbol_bullets_named() -> None:
 def test_text_can_be_left_as_it_is(tmp_path: Path) -> None:
     path = make.pdf_file(tmp_path / "a.pdf", ["x"], title="T")
     assert read(path, clean_text=False, extract_metadata=False).metadata == {}
+
+
+def without_root(path: Path) -> Path:
+    """A file whose trailer leads nowhere: pdfium gives up, pypdf looks for the pages."""
+    raw = make.pdf_file(path, ["first words", "second words"]).read_bytes()
+    path.write_bytes(re.sub(rb"/Root \d+ 0 R", b"/Root 99 0 R", raw))
+    return path
+
+
+def test_what_pdfium_cannot_open_is_read_by_a_second_reader_and_said(tmp_path: Path) -> None:
+    document = read(without_root(tmp_path / "a.pdf"))
+    assert [document.text[span.start : span.end] for span in document.pages] == ["first words", "second words"]
+    assert "second reader (pypdf)" in document.warnings[0]
+
+
+def test_without_a_second_reader_such_a_file_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match="its table of objects or pages cannot be read"):
+        read(without_root(tmp_path / "a.pdf"), fallback_strategies=[])
+
+
+def test_pages_of_words_all_over_the_place_are_read_in_bounded_time(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    canvas.setFont("Helvetica", 4)
+    for number in range(6_000):
+        canvas.drawString(chance.random() * 550, chance.random() * 800, f"word{number}")
+        canvas.line(chance.random() * 500, 5, chance.random() * 500, 700)
+    canvas.save()
+    begin = time.process_time()
+    words = set(read(tmp_path / "a.pdf").text.split())
+    assert time.process_time() - begin < 5.0
+    assert len(words) > 5_900
+
+
+def test_pages_that_say_only_the_same_keep_it(tmp_path: Path) -> None:
+    document = read(make.pdf_file(tmp_path / "a.pdf", ["Page 1", "Page 2", "Page 3", "Page 4"]))
+    assert [document.text[span.start : span.end] for span in document.pages] == ["Page 1", "Page 2", "Page 3", "Page 4"]
+
+
+def test_two_pages_lose_no_header(tmp_path: Path) -> None:
+    assert read(pdfs.report(tmp_path / "a.pdf", 2)).text.count("Annual report of the harbour") == 2
+
+
+def test_a_header_stays_where_it_stands_first(tmp_path: Path) -> None:
+    document = read(pdfs.report(tmp_path / "a.pdf"))
+    assert document.text.count("Annual report of the harbour") == 1
+    assert "Annual report" in document.text[: document.pages[0].end]

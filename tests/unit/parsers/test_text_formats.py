@@ -177,3 +177,16 @@ def test_layout_tables_and_preformatted_text_are_read(tmp_path: Path) -> None:
     body = "<table><tr><td>out<table><tr><td>in</td></tr></table></td><td>side</td></tr></table><pre>a\n  b</pre>"
     text = read(make.html_file(tmp_path / "a.html", body)).text
     assert all(word in text for word in ("out", "| in |", "side", "a\n  b"))
+
+
+def test_a_hundred_thousand_columns_are_read_in_bounded_time_and_metadata(tmp_path: Path) -> None:
+    names, cells = [",".join(f"{kind}{number}" for number in range(100_000)) for kind in ("column", "cell")]
+    begin = time.process_time()
+    document = read(make.text_file(tmp_path / "a.csv", f"{names}\n{cells}\n"))
+    assert time.process_time() - begin < 5.0
+    assert document.text.endswith("column99999: cell99999")
+    assert len(str(document.metadata["columns"])) < 3_000
+
+
+def test_a_page_of_menus_alone_is_read_all_the_same(tmp_path: Path) -> None:
+    assert "Opening hours" in read(make.html_file(tmp_path / "a.html", "<nav><p>Opening hours</p></nav>")).text

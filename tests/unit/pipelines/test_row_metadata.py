@@ -104,5 +104,6 @@ def test_the_keys_of_ours_are_those_that_every_chunk_may_have(csv: Path) -> None
         page_unit="slide",
         parts=tuple(Part(kind, "x", 0, end) for kind in get_args(PartKind)),
     )
-    (only,) = build_metadata(IDENTITY, paged, route.chunker.chunk(paged), route, [])
+    chunks = [replace(chunk, table_header="| a |", parent=(0, end)) for chunk in route.chunker.chunk(paged)]
+    (only,) = build_metadata(IDENTITY, paged, chunks, route, [])
     assert set(only) == OWN_KEYS

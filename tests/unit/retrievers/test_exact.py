@@ -30,12 +30,20 @@ OTHERS = [hit(f"o{number}", f"another text, {number}") for number in range(8)]
         ('who said "angle of Attack" first', ["angle of attack"], [], 1 / 3),
         ("„Café Ångström“", ["cafe angstrom"], [], 1),
         ('?! __ ""', [], [], 0),
+        ("is ZX 4471 Q in stock", ["zx 4471 q"], ["4471"], 1 / 4),
+        ("zx 4471 q", ["zx 4471 q"], ["4471"], 1 / 3),
+        ("who is Maire Flynn", [], ["maire flynn"], 1),
+        ("write to maire.flynn@example.org, see handbook.pdf", ["maire flynn example org", "handbook pdf"], [], 1 / 2),
+        ("what “angle of attack” and «Staudruck» mean", ["angle of attack"], ["staudruck"], 2 / 3),
+        ("「保证金」第三条", ["保 证 金"], [], 1 / 2),
+        ("Umsatz 1 234,56 EUR", [], ["1 234 56"], 1 / 3),
+        ("e.g. the U.S. navy and/or others", [], [], 0),
     ],
 )
 def test_what_is_taken_as_exact(text: str, names: list[str], amounts: list[str], share: float) -> None:
     terms, found_share = exact_terms(text)
-    assert [term.words.strip() for term in terms if not term.doubt] == names
-    assert [term.words.strip() for term in terms if term.doubt] == amounts
+    assert [term.words.strip() for term in terms if term.doubt < 1] == names
+    assert [term.words.strip() for term in terms if term.doubt >= 1] == amounts
     assert found_share == pytest.approx(share)
 
 
@@ -58,11 +66,38 @@ def test_a_hit_with_all_terms_has_more_than_one_with_some() -> None:
     assert (values["both"], values["one"], values["o1"]) == (1, 0.5, 0)
 
 
-def test_what_half_of_the_candidates_hold_counts_as_its_share_of_the_question() -> None:
-    common = [hit(f"c{number}", "COVID-19 in schools") for number in range(8)]
-    assert exact_matches("COVID-19 spread in schools", [*common, *OTHERS])[1] == pytest.approx(1 / 3)
-    assert exact_matches("COVID-19 spread in schools", [*common[:7], *OTHERS])[1] == 1
-    assert exact_matches("COVID-19", [*common, *OTHERS])[1] == 1
+def test_the_more_have_it_the_less_it_counts_down_to_its_share_of_the_question() -> None:
+    weights = [
+        exact_matches("COVID-19 spread in schools", [*(hit(f"c{n}", "COVID-19") for n in range(count)), *OTHERS])[1]
+        for count in (1, 3, 10)
+    ]
+    assert weights[0] == 1 > weights[1] > weights[2] == pytest.approx(1 / 3)
+    assert exact_matches("COVID-19", [hit(f"c{n}", "COVID-19") for n in range(50)])[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("ZX-4471-Q", "Seal ZX4471Q."), ("zx4471q", "Seal (ZX-4471-Q)."), ("zx 4471 q", "Seal ZX_4471/Q"),
+        ("ZX 4471 Q", "Seal zx4471q"), ("1234.56", "Total: 1,234.56"), ("1.234,56", "Summe 1234,56 EUR"),
+        ("1 234,56", "Total 1.234,56 EUR"), ("2,500,000", "2500000 parts"), ("12345", "12'345 Franken"),
+        ("Maire.Flynn@example.org", "<maire.flynn@EXAMPLE.org>"), ('"Ångström unit"', "the angstrom unit is"),
+        ("„nasse Fahrbahn“", "bei nasser oder nasse Fahrbahn"), ("「保证金」", "第三条保证金应当退还"),
+        ("Maire Flynn", "it was MAIRE FLYNN who"),
+    ],
+)  # fmt: skip
+def test_one_thing_is_found_in_each_of_its_spellings(asked: str, written: str) -> None:
+    values, weight = exact_matches(asked, [hit("it", written), *OTHERS])
+    assert weight > 0
+    assert {key for key, value in values.items() if value} == {"it"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [("ZX-4471-Q", "ZX-4471-R"), ("zx4471q", "ZX-44-71-Q"), ("15.4", "154"), ("1234", "12 34"), ("1,234", "1.23")],
+)
+def test_another_thing_is_not_found(asked: str, written: str) -> None:
+    assert exact_matches(asked, [hit("other", written), *OTHERS])[0].get("other", 0.0) == 0
 
 
 def test_a_number_counts_by_its_share_and_a_short_one_less() -> None:

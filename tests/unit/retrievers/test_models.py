@@ -1,6 +1,7 @@
 """Strategies that ask a model: what they send, what they make of the answer, and what happens without one."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -42,6 +43,15 @@ def store() -> Store:
     return built
 
 
+@pytest.fixture
+def many() -> Store:
+    built = stores.build("MemoryStore", {}, identity=StoreIdentity("o", "p", "many", EMBEDDER.model_id, 64))
+    texts = [f"wool and hay, lot {number} at {number * 17} crowns" for number in range(40)]
+    vectors = EMBEDDER.embed_documents(texts)
+    built.upsert([Record(f"{n:02d}", text, vectors[n], f"set/{n}", "g") for n, text in enumerate(texts)])
+    return built
+
+
 class Models(NoModels):
     """The rerank server at `url`, and a chat model that always says `answer`."""
 
@@ -53,7 +63,15 @@ class Models(NoModels):
     def reranker(self, name: str, *, timeout_s: float) -> Reranker:
         return RemoteReranker(RemoteReranker.Options(model=name, base_url=self.url, timeout_s=timeout_s))
 
-    def ask(self, name: str, instruction: str, question: str, *, timeout_s: float) -> str:
+    def ask(
+        self,
+        name: str | None,
+        instruction: str,
+        question: str,
+        *,
+        timeout_s: float,
+        schema: Mapping[str, Any] | None = None,
+    ) -> str:
         self.asked.append(question)
         return self.answer
 
@@ -137,8 +155,37 @@ class TestCrossEncoder:
         assert "reranker 'some-model' was skipped" in found.notes[0]
         assert "answered 503: loading" in found.notes[0]
 
+    def test_so_many_candidates_are_sent_as_are_configured(self, many: Store, server: FakeReranker) -> None:
+        config = {"initial_k": 12, "base_strategy_config": {"score_threshold": 0.0}}
+        retrieve(many, "CrossEncoderRerankedStrategy", Query("wool", top_k=3), Models(server.url), **config)
+        assert len(server.requests[0]["documents"]) == 12
+
+    def test_a_server_that_takes_too_long_is_not_waited_for(self, store: Store) -> None:
+        class Slow(Models):
+            def reranker(self, name: str, *, timeout_s: float) -> Reranker:
+                time.sleep(min(timeout_s, 5))
+                raise UpstreamError("late")
+
+        query = Query("hay market", top_k=3, deadline=time.monotonic() + 0.2)
+        started_at = time.monotonic()
+        found = retrieve(store, "CrossEncoderRerankedStrategy", query, Slow())
+        assert time.monotonic() - started_at < 2
+        assert "was skipped" in found.notes[0]
+        assert len(found.hits) == 3
+
 
 class TestMultiTurn:
+    def test_its_limits_hold(self, many: Store, server: FakeReranker) -> None:
+        models = Models(server.url, answer='["short", "what does wool cost?", "who sells hay?", "who buys the hay?"]')
+        config = {
+            "max_sub_queries": 2, "min_query_length": 12, "sub_query_top_k": 20, "enable_reranking": True,
+            "reranker_config": {"model_name": "ranker", "initial_k": 11},
+        }  # fmt: skip
+        found = retrieve(many, "MultiTurnRAGStrategy", Query(LONG, top_k=15), models, **config)
+        assert found.notes == ("also asked: what does wool cost?; who sells hay?",)
+        assert len(server.requests[0]["documents"]) == 11
+        assert len(found.hits) == 15
+
     def test_a_long_question_is_split_and_the_answers_are_merged(self, store: Store) -> None:
         models = Models(answer='Here: ["what does wool cost at the market?", "when are the stables cleaned?"]')
         found = retrieve(store, "MultiTurnRAGStrategy", Query(LONG, top_k=3), models)

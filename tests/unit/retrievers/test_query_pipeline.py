@@ -1,4 +1,4 @@
-"""One question or several → distinct hits."""
+"""One question or several at once."""
 
 import pytest
 
@@ -26,18 +26,6 @@ class ScriptedRetriever:
 
 def ids(found: Retrieval) -> list[str]:
     return [each.id for each in found.hits]
-
-
-def test_one_text_in_two_datasets_is_one_hit_and_the_next_takes_its_place() -> None:
-    hits = [hit("a", 0.9, "Same  Text"), hit("b", 0.9, "same text", "set2/a"), hit("c", 0.8), hit("d", 0.7)]
-    found = QueryPipeline(ScriptedRetriever({"q": hits})).run(Query("q", top_k=3))
-    assert ids(found) == ["a", "c", "d"]
-    assert found.notes == ("a note",)
-
-
-def test_equal_chunks_of_one_file_stay() -> None:
-    hits = [hit("a", 0.9, "repeated row"), hit("b", 0.8, "repeated row")]
-    assert ids(QueryPipeline(ScriptedRetriever({"q": hits})).run(Query("q", top_k=2))) == ["a", "b"]
 
 
 def test_several_questions_are_merged_and_the_first_occurrence_stays() -> None:

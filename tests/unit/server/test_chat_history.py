@@ -1,6 +1,6 @@
 from typing import Any
 
-from server.services.chat_history import NOT_ANSWERED, answered, new_messages
+from server.services.chat_history import NOT_ANSWERED, answered, new_messages, said_before
 
 
 def user(text: str) -> dict[str, Any]:
@@ -51,3 +51,12 @@ def test_calls_that_nobody_answered_get_a_word() -> None:
 def test_answered_and_open_calls_stay_as_they_are() -> None:
     for messages in (STORED, [user("one"), said(None, "a")], [result("a"), user("two")]):
         assert answered(messages) == messages
+
+
+def test_what_was_said_before_the_last_question_is_told_without_tools_and_rules() -> None:
+    rules = {"role": "system", "content": "Be brief."}
+    question = {"role": "user", "content": [{"type": "text", "text": "two"}]}
+    expected = (("user", "one"), ("assistant", "Let me see."), ("assistant", "It is 42."))
+    assert said_before([rules, *STORED, question]) == expected
+    assert said_before([*STORED, question, said("Let me see.", "b"), result("b")]) == expected
+    assert said_before([question]) == said_before([]) == ()

@@ -1,40 +1,56 @@
 """What a Chroma server may answer and what becomes of it."""
 
-import httpx
+from typing import Any
+
 import numpy as np
+import orjson
 import pytest
+import urllib3
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from rag.errors import UpstreamError
 from rag.stores.chroma_http import ChromaServer, CollectionMissingError, chroma_server
 
 
-def server(answer: httpx.Response | Exception) -> ChromaServer:
-    def handle(request: httpx.Request) -> httpx.Response:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+class Answering(urllib3.HTTPConnectionPool):
+    """Asks nobody."""
 
-    return ChromaServer("http://chroma.test:8000/", httpx.MockTransport(handle))
+    def __init__(self, answer: tuple[int, Any] | Exception) -> None:
+        super().__init__("chroma.test", 8000)
+        self._answer = answer
+
+    def urlopen(self, *_arguments: Any, **_options: Any) -> urllib3.HTTPResponse:  # type: ignore[override]
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        status, body = self._answer
+        return urllib3.HTTPResponse(body.encode() if isinstance(body, str) else orjson.dumps(body), status=status)
+
+
+def server(answer: tuple[int, Any] | Exception) -> ChromaServer:
+    return ChromaServer("http://chroma.test:8000/", Answering(answer))
+
+
+NOWHERE = urllib3.HTTPConnectionPool("chroma.test", 8000)
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (httpx.ConnectError("refused"), "http://chroma.test:8000 does not answer .*Check that it runs"),
-        (httpx.ReadTimeout("slow"), "does not answer .ReadTimeout."),
-        (httpx.Response(500, json={"error": "Internal", "message": "disk is broken"}), "answered 500: disk is broken"),
-        (httpx.Response(503, text="<html>"), "answered 503: <html>"),
-        (httpx.Response(200, text="<html>"), "not a Chroma server"),
+        (NewConnectionError(NOWHERE, "refused"), "http://chroma.test:8000 does not answer .*Check that it runs"),  # type: ignore[arg-type]
+        (ReadTimeoutError(NOWHERE, "/", "slow"), "does not answer .ReadTimeoutError."),
+        ((500, {"error": "Internal", "message": "disk is broken"}), "answered 500: disk is broken"),
+        ((503, "<html>"), "answered 503: <html>"),
+        ((200, "<html>"), "not a Chroma server"),
     ],
     ids=["refused", "slow", "error", "not JSON", "another server"],
 )
-def test_every_failure_names_the_server(answer: httpx.Response | Exception, message: str) -> None:
+def test_every_failure_names_the_server(answer: tuple[int, Any] | Exception, message: str) -> None:
     with pytest.raises(UpstreamError, match=message):
         server(answer).query("id", np.ones(3, np.float32), 5)
 
 
 def test_a_missing_collection_is_told_apart() -> None:
-    gone = server(httpx.Response(404, json={"error": "NotFoundError", "message": "gone"}))
+    gone = server((404, {"error": "NotFoundError", "message": "gone"}))
     assert gone.find("name") is None
     gone.drop("name")
     with pytest.raises(CollectionMissingError):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.stores.lexical import MAX_TERMS, squash, terms
+from rag.stores.lexical import MAX_TERMS, spellings, squash, terms
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from rag.stores.lexical import MAX_TERMS, squash, terms
         ("?!", ""),
         ("what is a boundary layer", '"boundary" OR "layer"'),
         ("to be or not to be", '"to" OR "be" OR "or" OR "not"'),
-        ("ZX-4471-Q", '"ZX-4471-Q"^1.5 OR "zx" OR "4471" OR "q"'),
+        ("ZX-4471-Q", '"ZX-4471-Q"^1.5 OR "zx4471q"^1.5 OR "zx" OR "4471" OR "q"'),
         ('the "angle of attack" here', '"angle of attack"^1.5 OR "angle" OR "attack"'),
         ('NEAR("wing" tail)', '"near" OR "wing" OR "tail"'),
         ("boundary-layer's edge.", '"boundary" OR "layer" OR "s" OR "edge"'),
@@ -36,3 +36,27 @@ def test_scores_keep_the_order_and_stay_below_one(first: float, second: float) -
     low, high = sorted((first, second))
     assert 0 <= squash(low) <= squash(high) < 1
     assert squash(-1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("token", "others"),
+    [
+        ("ZX-4471-Q", ["zx4471q"]),
+        ("zx4471q", ["zx 4471 q"]),
+        ("1.234,56", ["1234 56"]),
+        ("1,234.56", ["1234 56"]),
+        ("1234,56", ["1 234 56"]),
+        ("1,234", ["1234"]),
+        ("2.500.000", ["2500000"]),
+        ("15.4", []),
+        ("flutter", []),
+        ("boundary-layer", []),
+    ],
+)
+def test_codes_and_numbers_have_other_spellings(token: str, others: list[str]) -> None:
+    assert spellings(token) == others
+
+
+@given(st.text(max_size=40))
+def test_spellings_are_words_only(token: str) -> None:
+    assert all(each and '"' not in each and each == " ".join(each.split()) for each in spellings(token))

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.filters import Condition, Filter
+from rag.filters import Condition, Filter, Group
 from rag.stores.sql_filter import compile_filter
 
 keys = st.one_of(
@@ -36,6 +36,17 @@ conditions = st.one_of(
 )
 
 
+filters = st.recursive(
+    st.lists(conditions, min_size=1, max_size=3).map(lambda each: Filter(tuple(each))),
+    lambda inner: st.builds(
+        lambda kind, parts: Filter(groups=(Group(kind, tuple(parts)),)),
+        st.sampled_from(["or", "not"]),
+        st.lists(inner, min_size=1, max_size=3),
+    ),
+    max_leaves=5,
+)
+
+
 def sql_matches(where: Filter, metadata: dict) -> bool:
     condition, values = compile_filter(where)
     with sqlite3.connect(":memory:") as connection:
@@ -47,10 +58,12 @@ def sql_matches(where: Filter, metadata: dict) -> bool:
 
 
 @given(
-    st.dictionaries(keys.filter(lambda key: key.isprintable()), scalars, max_size=3), st.lists(conditions, max_size=3)
+    st.dictionaries(keys.filter(lambda key: key.isprintable()), scalars, max_size=3),
+    st.lists(conditions, max_size=3),
+    filters,
 )
-def test_sql_and_python_agree(metadata: dict, wanted: list[Condition]) -> None:
-    where = Filter(tuple(wanted))
+def test_sql_and_python_agree(metadata: dict, wanted: list[Condition], more: Filter) -> None:
+    where = Filter(tuple(wanted) + more.conditions, more.groups)
     assert sql_matches(where, metadata) == where.matches(metadata)
 
 

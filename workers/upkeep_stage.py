@@ -1,0 +1,53 @@
+"""Work on a whole database in the worker: rebuilding it, moving it to another store. No embedder is asked.
+
+A process that dies loses the lease, and another one begins again: what was copied is not copied twice.
+"""
+
+import time
+from typing import Any
+
+from config.loader import ProjectStore
+from rag.errors import CancelledTaskError
+from state.tasks import ClaimedFile
+from state.upkeep_tasks import UpkeepTasks
+from workers.migration import Duplication, Migration
+from workers.runtime import Runtime
+
+REPORT_INTERVAL_S = 0.5
+
+
+def run_upkeep(runtime: Runtime, claimed: ClaimedFile) -> None:
+    work: dict[str, Any] = claimed.details["work"]
+    started, progress = time.monotonic(), Progress(runtime, claimed)
+    if work["action"] == "rebuild":
+        result = _rebuild(runtime, claimed, progress)
+    elif "new_name" in work:
+        result = Duplication(runtime, claimed, progress.at).run()
+    else:
+        result = Migration(runtime, claimed, progress.at).run()
+    result |= {"action": work["action"], "duration_seconds": round(time.monotonic() - started, 3)}
+    if not UpkeepTasks(runtime.database).finish(claimed.id, claimed.owner, result):
+        raise CancelledTaskError("Task cancelled")
+
+
+class Progress:
+    """Writes the number of chunks done now and then; the same look finds out that the task was cancelled."""
+
+    def __init__(self, runtime: Runtime, claimed: ClaimedFile) -> None:
+        self._runtime, self._claimed = runtime, claimed
+        self._last = time.monotonic() - REPORT_INTERVAL_S
+
+    def at(self, done: int) -> None:
+        """Raises CancelledTaskError."""
+        if time.monotonic() - self._last < REPORT_INTERVAL_S:
+            return
+        self._last = time.monotonic()
+        if not self._runtime.tasks.report(self._claimed.id, self._claimed.owner, stored_count=done):
+            raise CancelledTaskError("Task cancelled")
+
+
+def _rebuild(runtime: Runtime, claimed: ClaimedFile, progress: Progress) -> dict[str, Any]:
+    config = ProjectStore(runtime.settings).load(claimed.namespace, claimed.project)
+    database = config.database(claimed.database)
+    store = runtime.assembly.store_to_delete_from(claimed.namespace, claimed.project, database)
+    return {"database": database.name, "type": database.type, "chunks": store.upkeep.rebuild(progress.at)}
