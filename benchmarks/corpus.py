@@ -21,7 +21,7 @@ def read_texts(corpus_dir: Path | None, count: int) -> list[str]:
     words = _beir_words(corpus_dir) if corpus_dir else _made_up_words(count * 200)
     size = 165
     return [
-        " ".join(words[start % len(words) :][:size] or words[:size]) + f" Item {start}."
+        " ".join(words[start % len(words) : start % len(words) + size]) + f" Item {start}."
         for start in range(0, count * size, size)
     ]
 

@@ -12,6 +12,7 @@ from config.processing import ProcessingPlan, fingerprints, plan_processing
 from config.project import McpServer, ProjectConfig
 from config.providers import provider_defaults
 from config.rag_section import DatabaseConfig, DataProcessingStrategy, EmbeddingStrategy
+from config.requested import check_requested
 from config.retrieval import without_unknown
 from config.runtime import ModelConfig
 from config.settings import Settings
@@ -136,7 +137,9 @@ class Assembly:
         Raises:
             NotFoundError: nothing answers to the name.
             BadRequestError: a stage names a model that the project does not have.
+            InvalidInputError: a stage of the request would have weights loaded that it may not choose.
         """
+        check_requested(stages or {}, config)
         name, type_name, raw = self._strategy(database, name)
         options, configured = split(raw)
         around_it = {**chosen(configured, self._chosen), **(stages or {})}

@@ -26,6 +26,7 @@ from rag.errors import BadRequestError, ConfigError, ConflictError, NotFoundErro
 RESERVED_NAMESPACE = "llamafarm"
 TEMPLATES_DIR = Path(__file__).parent / "templates"
 LOCK_TIMEOUT_S = 30.0
+IMPORT_LOCK_TIMEOUT_S = 1.0
 
 _ENTITY_TAG = re.compile(r'(?P<weak>W/)?"(?P<tag>[^"]*)"')
 
@@ -163,6 +164,15 @@ class ProjectStore:
             if config == stored.raw:
                 return stored
             return self._write(paths, plain_config(config, paths.config_file.name), stored.raw)
+
+    def import_lock(self, namespace: str, project: str, database: str) -> FileLock:
+        """Of one database, for `DatabaseAccess.alone`."""
+        paths = self.paths(namespace, project)
+        folder = self._settings.data_dir / "locks" / paths.namespace
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(
+            folder / f"{paths.project}.{database}.import", timeout=IMPORT_LOCK_TIMEOUT_S, poll_interval=0.01
+        )
 
     def delete(self, namespace: str, project: str) -> LoadedProject:
         """Remove the project's folder and everything in it; returns what it was. Links are removed, not followed."""

@@ -6,6 +6,7 @@ and named in a warning: never passed over in silence, never a reason to refuse t
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel
@@ -48,6 +49,7 @@ def unknown_options(registry: Registry[Any], name: str, raw: Mapping[str, Any]) 
     return [*sentences, *(f"{registry.role} '{name}': {remark}" for remark in model.remarks(raw))]
 
 
+@lru_cache(maxsize=512)
 def option_names(registry: Registry[Any], name: str) -> frozenset[str]:
     """Every spelling of every option."""
     model: type[BaseModel] = registry.load(name).Options

@@ -83,15 +83,16 @@ def _answer(parsed: ParsedFile, plan: ProcessingPlan, identity: FileIdentity) ->
     document, chunks, route = parsed.document, parsed.chunks, parsed.route
     text = document.text[:MAX_SHOWN_CHARS]
     shown = [chunk for chunk in chunks[:MAX_SHOWN_CHUNKS] if chunk.end <= len(text)]
-    metadata = islice(build_metadata(identity, document, chunks, route, plan.extract_routes), len(shown))
     warnings = [*document.warnings, *plan.warnings]
+    everything = build_metadata(identity, document, chunks, route, plan.extract_routes, warnings.append)
+    made = [_shown(chunk, each) for chunk, each in zip(shown, islice(everything, len(shown)), strict=True)]
     if len(shown) < len(chunks):
         warnings.append(f"{len(shown)} of {len(chunks)} chunks are shown, and {len(text)} characters of the text")
     sizes = [chunk.end - chunk.start for chunk in chunks]
     overlaps = _overlaps(chunks)
     return {
         "original_text": text,
-        "chunks": [_shown(chunk, each) for chunk, each in zip(shown, metadata, strict=True)],
+        "chunks": made,
         "filename": identity.filename,
         "size_bytes": identity.size_bytes,
         "content_type": identity.media_type,

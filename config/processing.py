@@ -12,7 +12,7 @@ from config.rag_section import DataProcessingStrategy, EmbeddingStrategy, Extrac
 from rag.chunkers import chunkers
 from rag.chunkers.base import TokenCounter
 from rag.embedders import embedders
-from rag.errors import ConfigError
+from rag.errors import ConfigError, InvalidInputError
 from rag.extractors import extractors
 from rag.parsers import parsers
 from rag.pipelines.ingest import ExtractRoute, ParseRoute
@@ -206,7 +206,8 @@ def chunk_keys() -> frozenset[str]:
 
 def check_chunking(entry: ParserEntry) -> None:
     """Raises InvalidInputError when the options that say how to cut do not go together."""
-    chunkers.options(*_chunking(entry, []))
+    if entry.type in parsers:
+        chunkers.options(*_chunking(entry, []))
 
 
 def _extract_route(
@@ -215,9 +216,13 @@ def _extract_route(
     if entry.type not in extractors:
         warnings.append(f"extractor '{entry.type}' is not known and is left out")
         return None
-    chosen = choose_options(extractors, entry.type, entry.config, env_allowed=env_allowed)
+    try:
+        chosen = choose_options(extractors, entry.type, entry.config, env_allowed=env_allowed)
+        extractor = extractors.build(entry.type, chosen.values)
+    except InvalidInputError as error:
+        warnings.append(f"extractor '{entry.type}' is left out: {error.message}")
+        return None
     warnings.extend(chosen.warnings)
-    extractor = extractors.build(entry.type, chosen.values)
     warnings.extend(f"extractor '{entry.type}': {each}" for each in getattr(extractor, "warnings", ()))
     return ExtractRoute(entry.type, extractor, _patterns(entry.file_include_patterns, None))
 

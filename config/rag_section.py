@@ -74,6 +74,12 @@ class DatabaseConfig(Section):
         """Chunks that were processed there were copied here, and count as processed."""
         return [self.model_copy(update={"type": each.type, "config": each.config}).place for each in self.moved_from]
 
+    @property
+    def everywhere(self) -> "list[DatabaseConfig]":
+        """The database in its store, and in each former one where a copy was left: what is deleted goes from all."""
+        kept = [each for each in self.moved_from if each.kept]
+        return [self, *(self.model_copy(update={"type": each.type, "config": each.config}) for each in kept)]
+
     def moved_to(self, type_name: str, config: Options) -> "DatabaseConfig":
         """The same database in another store, compared as before unless `config` says how; remembers this one."""
         wanted = dict(config)

@@ -83,6 +83,7 @@ def remarks(type_name: str, config: Values, *, metric: Metric, models: Collectio
     table = _WITHOUT_EFFECT.get(retrievers.canonical(type_name), {})
     yield from (f"{key}: {reason}" for key, (has_none, reason) in table.items() if key in own and has_none(own))
     yield from _reranker_config_remarks(own)
+    yield from _model_remarks(type_name, own, models)
     for part in inner_strategies(type_name, own):
         at = ".".join(part.inside)
         said = "has no effect here: the strategy around it says how many are looked for"
@@ -109,6 +110,18 @@ def _reranker_config_remarks(own: Values) -> Iterator[str]:
             yield f"reranker_config.{key}: has no effect here, where the sub-questions find the candidates"
 
 
+def _model_remarks(type_name: str, own: Values, models: Collection[str]) -> Iterator[str]:
+    for part in (Part(retrievers, type_name, own), *inner_strategies(type_name, own)):
+        if part.type in retrievers and "model_name" in option_names(retrievers, part.type):
+            at = ".".join((*part.inside, "model_name"))
+            yield from _unknown_model(at, part.options.get("model_name"), models)
+
+
+def _unknown_model(at: str, name: Any, models: Collection[str]) -> Iterator[str]:
+    if isinstance(name, str) and "${" not in name and name not in models:
+        yield f"{at} = '{name}': no model under runtime.models has this name"
+
+
 def _stage_remarks(stages: Values, models: Collection[str]) -> Iterator[str]:
     for key in REGISTRIES:
         try:
@@ -117,9 +130,7 @@ def _stage_remarks(stages: Values, models: Collection[str]) -> Iterator[str]:
             yield f"{error.message}; the strategy cannot be used until this is corrected"
             continue
         for entry in found:
-            name = entry.config.get("model_name")
-            if isinstance(name, str) and name not in models:
-                yield f"{entry.path}.model_name = '{name}': no model under runtime.models has this name"
+            yield from _unknown_model(f"{entry.path}.model_name", entry.config.get("model_name"), models)
     try:
         check_collapse(stages.get(COLLAPSE))
     except InvalidInputError as error:

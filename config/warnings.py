@@ -7,12 +7,13 @@ from pydantic import AliasChoices, ValidationError
 
 from config.options import option_names, unknown_options
 from config.problems import problem_sentence
-from config.processing import chunk_keys, chunking_warnings
+from config.processing import check_chunking, chunk_keys, chunking_warnings
 from config.project import ProjectConfig
-from config.rag_section import DatabaseConfig, DataProcessingStrategy
+from config.rag_section import DatabaseConfig, DataProcessingStrategy, ParserEntry
 from config.retrieval import parts, remarks
 from rag.chunkers import chunkers
 from rag.embedders import embedders
+from rag.errors import InvalidInputError
 from rag.extractors import extractors
 from rag.parsers import parsers
 from rag.registry import Registry
@@ -57,8 +58,16 @@ def _strategy(strategy: DataProcessingStrategy, path: str) -> Iterator[str]:
             yield f"{where}.config.chunk_strategy = '{wanted}': not known (known: {', '.join(chunkers.names)})"
             continue
         yield from (f"{where}.config: {sentence}" for sentence in chunking_warnings(parser))
+        yield from _chunking_problem(parser, where)
     for index, extractor in enumerate(strategy.extractors):
         yield from _component(extractors, extractor.type, extractor.config, f"{path}.extractors[{index}]")
+
+
+def _chunking_problem(parser: ParserEntry, where: str) -> Iterator[str]:
+    try:
+        check_chunking(parser)
+    except InvalidInputError as error:
+        yield f"{where}.config: {error.message}; no file can be processed with it until this is corrected"
 
 
 def _component(
@@ -86,11 +95,19 @@ def _values(
 ) -> Iterator[str]:
     """Values that the component will refuse when it is built; those with variables are known only then."""
     known = option_names(registry, name)
-    checked = {key: value for key, value in given.items() if key in known and "${" not in str(value)}
+    own = {key: value for key, value in given.items() if key in known}
+    checked = {key: value for key, value in own.items() if "${" not in str(value)}
+    at = ".".join((f"{path}.config", *inside))
+    sentences: list[str] = []
     try:
         registry.load(name).Options.model_validate(checked)
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            if problem["type"] != "missing" and problem["loc"] and problem["loc"][0] in checked:
-                located: Any = {**problem, "loc": (*inside, *problem["loc"])}
-                yield f"{problem_sentence(located, path)}; the {registry.role} cannot be used until this is corrected"
+        problems = [each for each in error.errors(include_url=False) if each["type"] != "missing"]
+        located: list[Any] = [{**each, "loc": (*inside, *each["loc"])} for each in problems if each["loc"]]
+        sentences = [problem_sentence(each, path) for each in located]
+        if own == checked:  # what options are together is known only without variables
+            sentences += [f"{at}: {each['ctx']['error']}" for each in problems if not each["loc"] and "ctx" in each]
+    except InvalidInputError as error:
+        sentences = [f"{at}: {error.message}"] if own == checked else []
+    told = "is left out" if registry is extractors else "cannot be used"
+    yield from (f"{each}; the {registry.role} {told} until this is corrected" for each in sentences)

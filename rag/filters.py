@@ -2,7 +2,9 @@
 
 Accepted on input (`parse_filter`): `{"key": scalar}` equality, `{"key": [..]}` any of,
 `{"key": {"$gte": 3, "lt": 9}}` operators with or without `$`; several keys are all required.
-`{"$or": [FILTER, …]}`, `{"$and": [FILTER, …]}`, `{"$not": FILTER}` and `{"key": {"$not": {"$gt": 3}}}` combine these.
+`{"key": {"$contains": "memo"}}`: one entry of a list, which is kept as text joined with ", ".
+`{"$or": [FILTER, …]}`, `{"$and": [FILTER, …]}`, `{"$not": FILTER}` and `{"key": {"$not": {"$gt": 3}}}` combine these,
+with or without `$`.
 A key that a chunk does not have never matches, whatever the operator; `$not` holds where what it denies does not.
 
 A dot in a key is a letter like others: metadata is flat. Dates in ISO form (`2026-09-14`, `2026-09-14T08:00:00Z`) are
@@ -17,7 +19,9 @@ from typing import Any, Literal, TypeAlias, get_args
 from rag.errors import InvalidInputError
 from rag.types import Scalar
 
-Operator: TypeAlias = Literal["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte"]
+Operator: TypeAlias = Literal["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte", "contains"]
+SEPARATOR = ", "
+"""Between the entries of a list that is kept as text."""
 MAX_CONDITIONS = 64
 MAX_DEPTH = 8
 """Of `$and`, `$or` and `$not` inside each other."""
@@ -41,6 +45,8 @@ class Condition:
             return any(_equal(actual, value) for value in self.values)
         if self.operator in ("ne", "nin"):
             return not any(_equal(actual, value) for value in self.values)
+        if self.operator == "contains":
+            return isinstance(actual, str) and _between_separators(self.values[0]) in _between_separators(actual)
         return _compare(actual, self.operator, self.values[0])
 
 
@@ -95,13 +101,14 @@ def _parsed(raw: Mapping[str, Any], depth: int) -> Filter:
     conditions: list[Condition] = []
     groups: list[Group] = []
     for key, value in raw.items():
-        if key == "$and":
+        name = f"${key}" if _is_bare_group(key, value) else key
+        if name == "$and":
             for each in _listed(key, value, depth):
                 conditions += each.conditions
                 groups += each.groups
-        elif key == "$or":
+        elif name == "$or":
             groups.append(Group("or", _listed(key, value, depth)))
-        elif key == "$not":
+        elif name == "$not":
             groups.append(Group("not", _listed(key, [value], depth)))
         else:
             conditions += _conditions(key, value)
@@ -109,11 +116,20 @@ def _parsed(raw: Mapping[str, Any], depth: int) -> Filter:
     return Filter(tuple(conditions), tuple(groups))
 
 
+def _is_bare_group(key: str, value: Any) -> bool:
+    """Whether `and`, `or` or `not` without `$` stands over filters: metadata may have keys of these names."""
+    if key == "not" and isinstance(value, Mapping):
+        known = (*get_args(Operator), "not")
+        return bool(value) and not all(str(each).removeprefix("$") in known for each in value)
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return key in ("and", "or") and is_list and bool(value) and all(isinstance(each, Mapping) for each in value)
+
+
 def _listed(name: str, value: Any, depth: int) -> tuple[Filter, ...]:
     """The filters that stand under `$and`, `$or` or `$not`. An empty one holds for everything, so it is refused."""
     filters = value if isinstance(value, Sequence) and not isinstance(value, str) else []
     if not filters or not all(isinstance(each, Mapping) and each for each in filters):
-        expected = "a filter" if name == "$not" else "a list of filters"
+        expected = "a filter" if name.endswith("not") else "a list of filters"
         raise InvalidInputError(f"filter '{name}' expects {expected}, such as {{'filename': 'a.pdf'}}; got {value!r}")
     return tuple(_parsed(each, depth + 1) for each in filters)
 
@@ -127,6 +143,11 @@ def _conditions(key: str, value: Any) -> list[Condition]:
     if not key or key.startswith(("_", "$")) or not _is_unicode(key):
         raise InvalidInputError(f"filter key {key!r} is not a metadata key; expected a name such as 'filename'")
     if isinstance(value, Mapping):
+        if not value:
+            raise InvalidInputError(
+                f"filter '{key}' is an empty mapping, which asks for nothing; expected a value, a list or operators "
+                "such as {'$gte': 3}"
+            )
         return [
             _operator_condition(key, name, operand) for name, operand in value.items() if name not in ("$not", "not")
         ]
@@ -144,7 +165,16 @@ def _operator_condition(key: str, name: str, operand: Any) -> Condition:
     if (operator in ("in", "nin")) != is_list:
         expected = "a list" if operator in ("in", "nin") else "one value"
         raise InvalidInputError(f"filter '{key}': '{name}' expects {expected}, got {operand!r}")
+    if operator == "contains":
+        operand = _entry(key, name, operand)
     return Condition(key, operator, _scalars(key, operand if is_list else [operand]))  # type: ignore[arg-type]  # checked above
+
+
+def _entry(key: str, name: str, operand: Any) -> str:
+    """An entry as it stands in the text of a list: numbers are written out."""
+    if isinstance(operand, bool) or not isinstance(operand, str | int | float) or operand == "":
+        raise InvalidInputError(f"filter '{key}': '{name}' expects one entry of a list, got {operand!r}")
+    return str(operand)
 
 
 def _scalars(key: str, values: Sequence[Any]) -> tuple[Scalar, ...]:
@@ -176,6 +206,10 @@ def _equal(actual: Any, wanted: Scalar) -> bool:
     if isinstance(actual, bool) or isinstance(wanted, bool):
         return isinstance(actual, bool) and isinstance(wanted, bool) and actual is wanted
     return bool(actual == wanted)
+
+
+def _between_separators(text: Scalar) -> str:
+    return f"{SEPARATOR}{text}{SEPARATOR}"
 
 
 def _compare(actual: Any, operator: Operator, wanted: Scalar) -> bool:

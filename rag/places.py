@@ -43,6 +43,8 @@ def cited(metadata: Mapping[str, Any], name: str | None = None) -> str:
 
 
 def _pages(metadata: Mapping[str, Any]) -> str | None:
+    if metadata.get("expanded") and metadata.get("page_number"):
+        return _short(metadata["page_number"])  # of the match, not of all the text around it
     first = next((metadata[key] for key in _PAGE_KEYS if metadata.get(key)), None)
     if first is None:
         return None

@@ -15,7 +15,7 @@ OWN_KEYS = frozenset(
         "filename", "source", "file_hash", "document_id", "dataset", "content_type", "size", "parser", "chunk_strategy",
         "total_chunks", "chunk_id", "chunk_index", "char_start", "char_end", "token_count", "page_number", "page_start",
         "page_end", "heading_path", "slide_number", "sheet", "member", "attachment", "chapter", "parent_start",
-        "parent_end", "table_header",
+        "parent_end", "table_header", "section_titles", "gap_after",
     }
 )  # fmt: skip
 """Metadata keys that `rag.pipelines.ingest` sets on every chunk, whatever a document says."""
@@ -26,6 +26,8 @@ Vector: TypeAlias = NDArray[np.float32]
 Matrix: TypeAlias = NDArray[np.float32]
 """Shape (text count, dimension), rows in the order of the input."""
 
+PageUnit: TypeAlias = Literal["page", "slide"]
+
 
 @dataclass(frozen=True, slots=True)
 class PageSpan:
@@ -35,6 +37,8 @@ class PageSpan:
     """1-based number of the page in the file."""
     start: int
     end: int
+    unit: PageUnit = "page"
+    """What it is called: chunks of slides carry `slide_number` besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,6 @@ class Document:
         rows: spans of table rows (start, end) in order; a row carries its column names in its text.
         row_values: of each row, the cells that chunks carry as metadata; empty, or as long as `rows`.
         parts: sheets, members, attachments or chapters, in order of `start`, outer ones before inner ones.
-        page_unit: what a page of this format is called: chunks of slides carry `slide_number` besides.
         empty_pages: 1-based pages that have no text layer (scanned pages).
         metadata: facts of the whole file (title, author, sheet names …), each a scalar.
         warnings: sentences for the person who uploaded the file.
@@ -89,7 +92,6 @@ class Document:
     rows: tuple[tuple[int, int], ...] = ()
     row_values: tuple[Mapping[str, Scalar], ...] = ()
     parts: tuple[Part, ...] = ()
-    page_unit: Literal["page", "slide"] = "page"
     empty_pages: tuple[int, ...] = ()
     page_count: int | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
@@ -101,6 +103,8 @@ class Chunk:
     """A piece of a document: `document.text[start:end] == text`, always.
 
     Args:
+        heading_path: of the section that it is from; of one that gathers several, the headings above all of them.
+        section_titles: of the sections that it gathers, where there are several.
         token_count: of `embedded_text`, in the embedder's own tokenizer; never above its window.
         table_header: the first rows of the table that the chunk begins in the middle of; embedded, searched and
             shown with it, but no part of its span.
@@ -117,6 +121,7 @@ class Chunk:
     heading_path: tuple[str, ...] = ()
     table_header: str = ""
     parent: tuple[int, int] | None = None
+    section_titles: tuple[str, ...] = ()
 
     @property
     def embedded_text(self) -> str:

@@ -1,4 +1,7 @@
-"""What routes take as arguments: the services of this process, and what a request carries."""
+"""What routes take as arguments: the services of this process, and what a request carries.
+
+What only looks something up is `async`, as FastAPI sends every other dependency through a thread.
+"""
 
 from typing import Annotated
 

@@ -55,7 +55,7 @@ class CancellationStore:
                 return None
             if task.cancelled_at is not None:
                 return Cancellation(task, report=task.cancel_report or {})
-            if task.finished_at is not None:
+            if task.finished_at is not None or _is_done(session, task):
                 return Cancellation(task, has_ended=True)
             task.cancelled_at = self._clock()
             running_count = _count(session, task_id, RUNNING.values())
@@ -103,6 +103,11 @@ class CancellationStore:
                 .execution_options(synchronize_session=False)
             )
             return concerned
+
+
+def _is_done(session: Session, task: TaskRow) -> bool:
+    """Whether work that cannot be taken back has been done, and only its end is not noted yet."""
+    return task.kind != "ingest" and not _count(session, task.id, OPEN_STATES)
 
 
 def _count(session: Session, task_id: str, states: Collection[str]) -> int:

@@ -85,15 +85,17 @@ class DatabaseContents:
             ]
         return sorted(found, key=lambda file: (file.filename.casefold(), file.dataset, file.file_hash))
 
-    def tasks_at_work(self, namespace: str, project: str, database: str) -> list[str]:
-        """Ids of the tasks that may still write to it."""
+    def tasks_at_work(
+        self, namespace: str, project: str, database: str, kinds: Sequence[str] = ("ingest", "upkeep")
+    ) -> list[str]:
+        """Ids of the tasks that may still write to it; a rebuild or move that is cancelled does until it has ended."""
         query = select(TaskRow.id).where(
             TaskRow.namespace == namespace,
             TaskRow.project == project,
             TaskRow.database == database,
-            TaskRow.kind.in_(("ingest", "upkeep")),
+            TaskRow.kind.in_(kinds),
             TaskRow.finished_at.is_(None),
-            TaskRow.cancelled_at.is_(None),
+            TaskRow.cancelled_at.is_(None) | (TaskRow.kind == "upkeep"),
         )
         with self._database.read() as session:
             return list(session.scalars(query.order_by(TaskRow.created_at)))

@@ -1,7 +1,7 @@
 """Work on a whole database (rebuilding it, moving it) as a task of one row, which is claimed and leased as a file is.
 
-While such a task is open, no file of the database is processed, and the other way round: it would write to a place
-that is about to be left.
+Until such a task has ended, no file of the database is processed, and the other way round: it would write to a place
+that is about to be left. One that was cancelled has not ended before its worker has found out.
 """
 
 import hashlib
@@ -55,12 +55,15 @@ class UpkeepTasks:
             return row.id
 
     def finish(self, file_id: int, owner: str, result: dict[str, Any]) -> bool:
-        """End the row with what was done; False when the lease was lost or the task cancelled."""
+        """End the row with what was done; False when the lease was lost. A cancel that came since the work was put in
+        use is forgotten: there is nothing to go back to.
+        """
         with self._database.write() as session:
             row = session.get(TaskFileRow, file_id)
             task = None if row is None else session.get(TaskRow, row.task_id)
-            if row is None or row.lease_owner != owner or task is None or task.cancelled_at is not None:
+            if row is None or row.lease_owner != owner or task is None:
                 return False
+            task.cancelled_at = None
             row.state, row.error, row.lease_owner, row.lease_until = "processed", None, None, None
             row.stored_count, row.updated_at = row.chunk_count, self._clock()
             row.details = {**(row.details or {}), "result": result}
@@ -78,7 +81,7 @@ def _refuse_if_any(session: Session, task: TaskRow, *, is_wanted: ColumnElement[
         TaskRow.project == task.project,
         TaskRow.database == task.database,
         TaskRow.finished_at.is_(None),
-        TaskRow.cancelled_at.is_(None),
+        TaskRow.cancelled_at.is_(None) | (TaskRow.kind == KIND),
         TaskRow.removed_at.is_(None),
         is_wanted,
     )

@@ -152,24 +152,8 @@ class Dispatcher:
             OverloadedError: too many are under way.
             UpstreamError: the broker does not answer; no task was made.
         """
-        self._queue.check()
-        task = TaskRow(
-            id=str(uuid.uuid4()),
-            kind=EVALUATION,
-            namespace=namespace,
-            project=project,
-            dataset="",
-            strategy="",
-            database=database,
-            config=_snapshot(config),
-            request_id=request_id,
-        )
-        row = self._evaluations.create(task, request)
-        try:
-            self._queue.send_stage("embed", [row])
-        except UpstreamError as error:  # the sweeper sends it
-            log.warning("task.not_announced", name="embed", task_id=task.id, error=error.message)
-        return task.id
+        task = _whole_task(EVALUATION, (namespace, project, database), config, request_id)
+        return self._start_whole(task, lambda: self._evaluations.create(task, request))
 
     def start_upkeep(
         self,
@@ -192,19 +176,12 @@ class Dispatcher:
             ConflictError: something is writing to the database.
             UpstreamError: the broker does not answer; no task was made.
         """
+        task = _whole_task(UPKEEP, (namespace, project, database), config, request_id)
+        return self._start_whole(task, lambda: self._upkeep.create(task, work, title=title, chunk_count=chunk_count))
+
+    def _start_whole(self, task: TaskRow, create: Callable[[], int]) -> str:
         self._queue.check()
-        task = TaskRow(
-            id=str(uuid.uuid4()),
-            kind=UPKEEP,
-            namespace=namespace,
-            project=project,
-            dataset="",
-            strategy="",
-            database=database,
-            config=_snapshot(config),
-            request_id=request_id,
-        )
-        row = self._upkeep.create(task, work, title=title, chunk_count=chunk_count)
+        row = create()
         try:
             self._queue.send_stage("embed", [row])
         except UpstreamError as error:  # the sweeper sends it
@@ -314,7 +291,7 @@ class Dispatcher:
         # First, because a file that is live without chunks would count as unchanged for ever.
         shown = self._generations.hide(namespace, project, dataset, file_hash)
         try:
-            return sum(store.delete(f"{dataset}/{file_hash}") for store in stores)
+            return _delete(stores, f"{dataset}/{file_hash}")
         except UpstreamError:
             self._generations.show_again(namespace, project, dataset, file_hash, shown)
             raise
@@ -344,7 +321,8 @@ class Dispatcher:
         self._drop_work(namespace, project)
         known = {database.name: database for database in config.databases} if config else {}
         for database in {**self._former_databases(namespace, project), **known}.values():
-            self._assembly.store_to_delete_from(namespace, project, database).drop()
+            for each in database.everywhere:
+                self._assembly.store_to_delete_from(namespace, project, each).drop()
         self.forget_project(namespace, project)
         self._assembly.forget_project(namespace, project)
 
@@ -367,15 +345,15 @@ class Dispatcher:
         self, namespace: str, project: str, config: ProjectConfig, dataset: str, hashes: Sequence[str]
     ) -> int:
         stores = self._stores_of(namespace, project, config, dataset)
-        return sum(store.delete(f"{dataset}/{file_hash}") for file_hash in hashes for store in stores)
+        return sum(_delete(stores, f"{dataset}/{file_hash}") for file_hash in hashes)
 
-    def _stores_of(self, namespace: str, project: str, config: ProjectConfig, dataset: str) -> list[Store]:
-        """Where chunks of a dataset may be."""
+    def _stores_of(self, namespace: str, project: str, config: ProjectConfig, dataset: str) -> list[list[Store]]:
+        """Where chunks of a dataset may be: for each database the store in use, and those that it was moved from."""
         live = self._generations.of_dataset(namespace, project, dataset)
         names = {entry.database for entry in config.datasets if entry.name == dataset}
         names |= {each.database for each in live.values() if each.database}
         return [
-            self._assembly.store_to_delete_from(namespace, project, database)
+            [self._assembly.store_to_delete_from(namespace, project, each) for each in database.everywhere]
             for database in config.databases
             if database.name in names
         ]
@@ -409,6 +387,26 @@ class Dispatcher:
             self._queue.send(name, task_id)
         except UpstreamError as error:
             log.warning("task.not_announced", name=name, task_id=task_id, error=error.message)
+
+
+def _delete(stores: list[list[Store]], file_key: str) -> int:
+    """How many chunks there were in the stores in use: these come last, so that one which fails leaves them whole."""
+    return sum([store.delete(file_key) for store in reversed(each)][-1] for each in stores)
+
+
+def _whole_task(kind: str, place: tuple[str, str, str], config: ProjectConfig, request_id: str | None) -> TaskRow:
+    """Of one row that stands for the whole work on a database."""
+    return TaskRow(
+        id=str(uuid.uuid4()),
+        kind=kind,
+        namespace=place[0],
+        project=place[1],
+        dataset="",
+        strategy="",
+        database=place[2],
+        config=_snapshot(config),
+        request_id=request_id,
+    )
 
 
 def _snapshot(config: ProjectConfig) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Stage two: chunks → vectors in the store, made visible together by one switch. What needs a model to be cut is cut
 here as well."""
 
+from typing import Any
+
 from config.processing import FORCED, ProcessingPlan
 from rag.chunkers.base import MeaningChunker
 from rag.chunkers.distances import distances_by
@@ -49,8 +51,8 @@ def _embed(runtime: Runtime, claimed: ClaimedFile) -> None:
         if chunks is None:
             chunks = _cut(runtime, claimed, plan, document)
             checkpoints.save_chunks(claimed.file_hash, identity.generation, chunks)
-        model_id = _write(runtime, claimed, store, identity, plan, (document, chunks))
-        _commit(runtime, claimed, identity.generation, len(chunks), model_id)
+        details = _write(runtime, claimed, store, identity, plan, (document, chunks))
+        _commit(runtime, claimed, identity.generation, len(chunks), details)
     except CancelledTaskError:
         if runtime.tasks.may_discard(claimed, claimed.owner, identity.generation):
             store.delete(identity.file_key, identity.generation)
@@ -78,7 +80,8 @@ def _cut(runtime: Runtime, claimed: ClaimedFile, plan: ProcessingPlan, document:
 def _embedder(runtime: Runtime, claimed: ClaimedFile) -> Embedder:
     """The database's, which embeds no text twice unless everything is to be made anew."""
     embedder = runtime.assembly.embedder(runtime.config_of(claimed).database(claimed.database))
-    return CachedEmbedder(embedder, runtime.vectors, reads=FORCED not in claimed.generation)
+    project = f"{claimed.namespace}/{claimed.project}"
+    return CachedEmbedder(embedder, runtime.vectors, project=project, reads=FORCED not in claimed.generation)
 
 
 def _parse_again(runtime: Runtime, claimed: ClaimedFile, problem: str) -> None:
@@ -99,14 +102,16 @@ def _write(
     identity: FileIdentity,
     plan: ProcessingPlan,
     loaded: tuple[Document, list[Chunk]],
-) -> str:
+) -> dict[str, Any]:
+    """The file's details with what is known of it now."""
     document, chunks = loaded
     route = _route(claimed, plan)
+    warnings: list[str] = [*claimed.details.get("warnings", ())]
     embedder = _embedder(runtime, claimed)
     counts = embed_and_write(
         identity,
         chunks,
-        build_metadata(identity, document, chunks, route, plan.extract_routes),
+        build_metadata(identity, document, chunks, route, plan.extract_routes, warnings.append),
         embedder=embedder,
         store=store,
         known_vectors=_known_vectors(runtime, claimed, store, identity),
@@ -114,7 +119,7 @@ def _write(
         on_written=Reporter(runtime, claimed).written,
     )
     _note(runtime, claimed, store, embedder.model_id, counts)
-    return embedder.model_id
+    return {**claimed.details, "embedder": embedder.model_id, "warnings": warnings}
 
 
 def _note(runtime: Runtime, claimed: ClaimedFile, store: Store, model_id: str, counts: StoredCounts) -> None:
@@ -126,8 +131,7 @@ def _note(runtime: Runtime, claimed: ClaimedFile, store: Store, model_id: str, c
     runtime.tasks.note(claimed, "chunks_stored", database=database.name, **stored, storage_type=database.type)
 
 
-def _commit(runtime: Runtime, claimed: ClaimedFile, generation: str, chunk_count: int, model_id: str) -> None:
-    details = {**claimed.details, "embedder": model_id}
+def _commit(runtime: Runtime, claimed: ClaimedFile, generation: str, chunk_count: int, details: dict[str, Any]) -> None:
     if not runtime.tasks.commit(
         claimed, claimed.owner, generation=generation, chunk_count=chunk_count, details=details
     ):

@@ -172,7 +172,8 @@ class _Evaluation:
             if cut.name == CURRENT:
                 yield from self._over(assembly, names, current)
                 continue
-            embedder = CachedEmbedder(assembly.embedder(self._database), self._runtime.vectors)
+            found = assembly.embedder(self._database)
+            embedder = CachedEmbedder(found, self._runtime.vectors, project="/".join(self._place))
             chunks = TrialChunks(self._runtime, self._config, self._database, self._files)
             store = MemoryStore(StoreOptions(), identity=self._store.identity)
             try:

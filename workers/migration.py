@@ -10,14 +10,18 @@ from typing import Any
 from config.loader import ProjectStore
 from config.project import ProjectConfig
 from config.rag_section import DatabaseConfig
-from rag.errors import BadRequestError, CancelledTaskError, ConflictError, UpstreamError
+from rag.errors import BadRequestError, CancelledTaskError, ConflictError, NotFoundError, UpstreamError
 from rag.stores.base import Pair, Store
 from rag.types import Record
 from state.contents import IMPORTED, DatabaseContents, ShownFile
+from state.tables import TaskFileRow, TaskRow
 from state.tasks import ClaimedFile
 from workers.runtime import Runtime
+from workers.stage_frame import require_wanted
 
 BATCH_SIZE = 500
+TARGET_WAS_EMPTY = "target_was_empty"
+"""Key of the row's details, once something is about to be written to the target."""
 
 Report = Callable[[int], None]
 
@@ -64,7 +68,9 @@ class _Copying:
         there, done = _counts(into, list(wanted)), 0
         for old, new in files:
             if new in wanted and there.get(new) != wanted[new]:
-                into.delete(*new)  # half a copy
+                if there.get(new, 0) > wanted[new]:  # never of this copy, whose chunks have the ids of their originals
+                    require_wanted(self._runtime, self._claimed)
+                    into.delete(*new)
                 for batch in source.upkeep.batches(old, BATCH_SIZE):
                     into.upsert([*_renamed(batch, old, new)])
                     self._report(done := done + len(batch))
@@ -77,12 +83,19 @@ class _Copying:
             )
         return wanted
 
+    def _begin(self, into: Store) -> None:
+        """Note whether the target is of this task alone; see `take_back`. A later try finds the note of the first."""
+        if TARGET_WAS_EMPTY not in self._claimed.details:
+            self._claimed.details[TARGET_WAS_EMPTY] = into.upkeep.made_with() is None
+            noted = {"details": self._claimed.details}
+            if not self._runtime.tasks.report(self._claimed.id, self._claimed.owner, **noted):
+                raise CancelledTaskError("Task cancelled")
+
     def _edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change llamafarm.yaml unless the task was cancelled."""
 
         def checked(raw: dict[str, Any]) -> None:
-            if not self._runtime.tasks.is_wanted(self._claimed.id, self._claimed.owner):
-                raise CancelledTaskError("Task cancelled")
+            require_wanted(self._runtime, self._claimed)
             change(raw)
 
         self._projects.edit(self._claimed.namespace, self._claimed.project, checked)
@@ -109,18 +122,19 @@ class Migration(_Copying):
         if (database.type, database.config) != (target.type, target.config):
             self._move(database, target)
         # A try that died after the switch goes on here.
-        dropped = self._drop_former() if self._work.get("drop_source") else 0
+        dropped = self._drop_former() if self._work.get("drop_source") and self._is_wanted() else 0
         chunks = self._store(target).stats().chunk_count
         return {"database": database.name, "type": target.type, "chunks": chunks, "sources_dropped": dropped}
 
     def _move(self, database: DatabaseConfig, target: DatabaseConfig) -> None:
         source = self._store(database)
         into = self._target(source, target)
-        if into is not None and into.upkeep.token() != source.upkeep.token():  # else only the way to it is another
-            wanted = self._copy(source, into, [(file.pair, file.pair) for file in self._shown()])
-            for pair in into.generations():  # of an earlier migration; nobody shows it
-                if pair not in wanted:
-                    into.delete(*pair)
+        copied: dict[Pair, int] = {}
+        # With the same token, only the way to it is another.
+        if into is not None and into.upkeep.token() != source.upkeep.token():
+            self._begin(into)
+            copied = self._copy(source, into, [(file.pair, file.pair) for file in self._shown()])
+            self._delete_hidden(into)
 
         def change(raw: dict[str, Any]) -> None:
             entry = self._entry(raw, database)
@@ -128,6 +142,20 @@ class Migration(_Copying):
             entry["moved_from"] = [each.model_dump(exclude_none=True) for each in target.moved_from]
 
         self._edit(change)
+        # Who removes a file from now on, removes it from both. Not asked whether it is wanted: the switch is done.
+        for pair in copied.keys() - {file.pair for file in self._shown()}:
+            self._store(target).delete(*pair)
+
+    def _delete_hidden(self, into: Store) -> None:
+        """What was removed while it was copied, or is of an earlier migration: nobody shows it."""
+        shown = {file.pair for file in self._shown()}
+        for pair in into.generations():
+            if pair not in shown:
+                require_wanted(self._runtime, self._claimed)
+                into.delete(*pair)
+
+    def _is_wanted(self) -> bool:
+        return self._runtime.tasks.is_wanted(self._claimed.id, self._claimed.owner)
 
     def _drop_former(self) -> int:
         database = self._config().database(self._claimed.database)
@@ -143,7 +171,7 @@ class Migration(_Copying):
             for former in self._entry(raw, database).get("moved_from") or []:
                 former["kept"] = False
 
-        self._edit(change)
+        self._projects.edit(self._claimed.namespace, self._claimed.project, change)  # also when cancelled: it is done
         return dropped
 
 
@@ -163,11 +191,20 @@ class Duplication(_Copying):
         source = self._store(database)
         into = self._target(source, target)
         if into is not None:
+            self._begin(into)
             shown = self._shown()
             copies = [self._copied(file, target.name) for file in shown]
             pairs = [(file.pair, one.pair) for file, one in zip(shown, copies, strict=True)]
             counts = self._copy(source, into, pairs)
-            there = [replace(one, chunk_count=counts[one.pair]) for one in copies if one.pair in counts]
+            present = {file.pair for file in self._shown()}
+            there = [
+                replace(one, chunk_count=counts[one.pair])
+                for one, file in zip(copies, shown, strict=True)
+                if one.pair in counts and file.pair in present
+            ]
+            for pair in counts.keys() - {one.pair for one in there}:  # removed while it was copied
+                into.delete(*pair)
+            require_wanted(self._runtime, self._claimed)
             self._contents.show(self._claimed.namespace, self._claimed.project, target.name, there)
 
         def change(raw: dict[str, Any]) -> None:
@@ -180,6 +217,46 @@ class Duplication(_Copying):
     def _copied(self, file: ShownFile, name: str) -> ShownFile:
         dataset = f"{IMPORTED}{name}.{hashlib.sha256(file.dataset.encode()).hexdigest()[:12]}"
         return replace(file, dataset=dataset, generation=self._work["generation"], updated_at=time.time())
+
+
+def take_back(runtime: Runtime, task: TaskRow, row: TaskFileRow) -> bool:
+    """Delete the copy of a task that was cancelled or failed: what is removed later would stay in it.
+
+    Returns:
+        False when it has to wait, as another task may be copying to the same place.
+
+    Raises:
+        UpstreamError: the store does not answer; the copy is still there.
+    """
+    details = row.details or {}
+    if row.state == "processed" or TARGET_WAS_EMPTY not in details:
+        return True
+    contents = DatabaseContents(runtime.database)
+    if contents.tasks_at_work(task.namespace, task.project, task.database, (task.kind,)):
+        return False
+    work = details["work"]
+    target = ProjectConfig.parse(task.config).database(work.get("new_name") or task.database)
+    if any((each.type, each.config) == (target.type, target.config) for each in _named_now(runtime, task, target.name)):
+        return True
+    place = task.namespace, task.project, target.name
+    own = [file for file in contents.files(*place) if file.generation == work.get("generation")]
+    contents.hide(*place, own)
+    store = runtime.assembly.store_to_delete_from(task.namespace, task.project, target)
+    if details[TARGET_WAS_EMPTY]:
+        store.drop()
+    else:  # of a copy under another name; other chunks were there before
+        for pair in store.generations():
+            if pair[1] == work.get("generation"):
+                store.delete(*pair)
+    return True
+
+
+def _named_now(runtime: Runtime, task: TaskRow, name: str) -> list[DatabaseConfig]:
+    """Where llamafarm.yaml says that the database is."""
+    try:
+        return ProjectStore(runtime.settings).load(task.namespace, task.project).database(name).everywhere
+    except NotFoundError:
+        return []
 
 
 def _renamed(batch: Sequence[Record], old: Pair, new: Pair) -> Iterator[Record]:

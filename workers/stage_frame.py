@@ -77,6 +77,12 @@ def _refuse_if_cancelled(claimed: ClaimedFile) -> None:
         raise CancelledTaskError("Task cancelled")
 
 
+def require_wanted(runtime: Runtime, claimed: ClaimedFile) -> None:
+    """To be asked right before what cannot be taken back; raises CancelledTaskError, also when the lease is lost."""
+    if not runtime.tasks.is_wanted(claimed.id, claimed.owner):
+        raise CancelledTaskError("Task cancelled")
+
+
 def _bound(claimed: ClaimedFile, stage: Stage) -> AbstractContextManager[object]:
     return structlog.contextvars.bound_contextvars(
         stage=stage,

@@ -14,6 +14,7 @@ from state.incoming import sweep_projects
 from state.sessions import SessionStore
 from state.tables import TaskFileRow, TaskRow
 from workers.checkpoints import Checkpoints
+from workers.migration import take_back
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -37,8 +38,9 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
         rows = list(session.scalars(select(TaskFileRow).where(TaskFileRow.task_id == task_id)))
     if task is None or task.finished_at is None:
         return
-    if task.kind != "ingest":  # wrote nothing to any store
-        runtime.tasks.mark_cleaned(task_id)
+    if task.kind != "ingest":
+        if all(take_back(runtime, task, row) for row in rows):
+            runtime.tasks.mark_cleaned(task_id)
         return
     live = runtime.generations.of_dataset(task.namespace, task.project, task.dataset)
     checkpoints = Checkpoints(ProjectPaths.of(runtime.settings, task.namespace, task.project).dataset(task.dataset))

@@ -12,6 +12,7 @@ from state.tasks import ClaimedFile
 from state.upkeep_tasks import UpkeepTasks
 from workers.migration import Duplication, Migration
 from workers.runtime import Runtime
+from workers.stage_frame import require_wanted
 
 REPORT_INTERVAL_S = 0.5
 
@@ -31,7 +32,7 @@ def run_upkeep(runtime: Runtime, claimed: ClaimedFile) -> None:
 
 
 class Progress:
-    """Writes the number of chunks done now and then; the same look finds out that the task was cancelled."""
+    """Writes the number of chunks done now and then, and finds out each time that the task was cancelled."""
 
     def __init__(self, runtime: Runtime, claimed: ClaimedFile) -> None:
         self._runtime, self._claimed = runtime, claimed
@@ -39,11 +40,11 @@ class Progress:
 
     def at(self, done: int) -> None:
         """Raises CancelledTaskError."""
+        require_wanted(self._runtime, self._claimed)
         if time.monotonic() - self._last < REPORT_INTERVAL_S:
             return
         self._last = time.monotonic()
-        if not self._runtime.tasks.report(self._claimed.id, self._claimed.owner, stored_count=done):
-            raise CancelledTaskError("Task cancelled")
+        self._runtime.tasks.report(self._claimed.id, self._claimed.owner, stored_count=done)
 
 
 def _rebuild(runtime: Runtime, claimed: ClaimedFile, progress: Progress) -> dict[str, Any]:

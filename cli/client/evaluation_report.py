@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.client.output import Output
 from cli.errors import CliError, UsageError
+from rag.evaluation.plot import IN_MEMORY, latency_mark
 
 Report = Mapping[str, Any]
 
@@ -15,6 +16,8 @@ def print_report(out: Output, report: Report) -> None:
     names = _columns(report)
     heads = ("", "STRATEGY", "CHUNKS OF", "CHUNKS", "NDCG@10", "95 %", *(name.upper() for name in names), "P50", "P95")
     out.table(heads, [_row(each, names, advice) for each in _sorted(report)])
+    if any(latency_mark(each) for each in report["configurations"] if not each.get("error")):
+        out.text(IN_MEMORY)
     for warning in report.get("warnings") or []:
         out.warning(warning)
     for each in report["configurations"]:
@@ -99,6 +102,6 @@ def _row(each: Mapping[str, Any], names: Sequence[str], advice: Mapping[str, Any
         f"{primary['mean']:.3f}",
         f"{primary['low']:.2f}–{primary['high']:.2f}",
         *(f"{each['metrics'][name]['mean']:.3f}" for name in names),
-        f"{latency['p50']:.1f} ms",
-        f"{latency['p95']:.1f} ms",
+        f"{latency['p50']:.1f} ms{latency_mark(each)}",
+        f"{latency['p95']:.1f} ms{latency_mark(each)}",
     )

@@ -14,6 +14,8 @@ POLL_S = 1.0
 FIRST_POLL_S = 0.2
 MAX_SILENCE_S = 60.0
 """How long a server that does not answer is asked again: it may be starting anew."""
+SHOWN_FILES, SHOWN_REMARKS, SHOWN_PAGES, SHOWN_CHARS = 20, 3, 10, 200
+"""Of the warnings under a summary."""
 ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "CANCELLED"})
 
 Task = dict[str, Any]
@@ -187,3 +189,33 @@ def _print(out: Output, task: Task, failed: list[tuple[str, str]]) -> None:
     )
     for name, why in failed:
         out.text(f"  {clean(name)}: {why}")
+    _print_warnings(out, task)
+
+
+def _print_warnings(out: Output, task: Task) -> None:
+    """What is less than it might be in files that were processed."""
+    told = [(name, _remarks(info)) for name, info in _details(task) if not _failed(info)]
+    told = [(name, remarks) for name, remarks in told if remarks]
+    if not told:
+        return
+    out.text(f"{counted(sum(len(remarks) for _, remarks in told), 'warning')} in {counted(len(told), 'file')}:")
+    for name, remarks in told[:SHOWN_FILES]:
+        for remark in remarks[:SHOWN_REMARKS]:
+            out.text(f"  {clean(name)}: {_shortened(clean(remark))}")
+        if len(remarks) > SHOWN_REMARKS:
+            out.text(f"  {clean(name)}: and {len(remarks) - SHOWN_REMARKS} more")
+    if len(told) > SHOWN_FILES:
+        out.text(f"  and {len(told) - SHOWN_FILES} more files; `lf tasks show {task.get('task_id')} --json` has all")
+
+
+def _remarks(info: dict[str, Any]) -> list[str]:
+    pages = info.get("pages_without_text") or []
+    said = [str(each) for each in info.get("warnings") or []]
+    if not pages:
+        return said
+    shown = ", ".join(map(str, pages[:SHOWN_PAGES])) + (" …" if len(pages) > SHOWN_PAGES else "")
+    return [*said, f"{counted(len(pages), 'page')} without text: {shown}"]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…"

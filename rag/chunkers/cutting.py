@@ -1,5 +1,6 @@
 """From pieces to chunks: what all chunkers share once they know where their pieces are."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -7,12 +8,12 @@ import numpy as np
 
 from rag.chunkers.base import TokenCounter
 from rag.chunkers.packing import Measure, Rule, pack, refine
-from rag.chunkers.places import Places, heading_starts, join_headings
+from rag.chunkers.places import HeadingHomes, Places, heading_starts, is_bare_heading, join_headings
 from rag.chunkers.rulers import TokenRuler
 from rag.chunkers.spans import Finder, Positions, Spans, line_spans, parted, sentence_spans, trimmed, word_spans
 from rag.chunkers.tables import TableMap, row_pieces, rows_whole
 from rag.errors import InvalidInputError
-from rag.types import Chunk, Document, with_table_header
+from rag.types import Chunk, Document, PageSpan, Part, with_table_header
 
 MAX_TOKENS_PER_CHAR = 4
 """No tokenizer gives more tokens than a character has UTF-8 bytes: a limit in characters can make counting needless."""
@@ -68,7 +69,13 @@ class Cutter:
         return refine(self._text, pieces, (sentence_spans, line_spans, word_spans), rules, lambda spans: spans)
 
     def cut(
-        self, pieces: Spans, finders: Sequence[Finder], rules: Sequence[Rule], *, group: Group | None = None
+        self,
+        pieces: Spans,
+        finders: Sequence[Finder],
+        rules: Sequence[Rule],
+        *,
+        group: Group | None = None,
+        is_firm: bool = False,
     ) -> list[Chunk]:
         """Pack `pieces` into chunks. None reaches over the end of a page or a part: a citation names one, not a range.
 
@@ -76,9 +83,10 @@ class Cutter:
             pieces: cover all text that is not white space; ideally none is parted.
             finders: coarse to fine, for pieces over a limit.
             rules: the limits of a chunk. Whatever they say, none is larger than the embedder's window.
-            group: where chunks must end besides.
+            group: where chunks must end besides, except that a heading goes with what it stands over.
+            is_firm: whether there is no such exception.
         """
-        groups = [each for each in (group, self._place_group()) if each is not None]
+        groups = self._groups(group, is_firm)
         join = self._joiner(groups)
         if len(self._tables.rows):
             pieces, finders = rows_whole(pieces, self._tables.rows), (row_pieces, *finders, word_spans)
@@ -86,29 +94,42 @@ class Cutter:
         if not len(pieces):
             return []
         measures = [rule(pieces) for rule in rules]
-        measures += [Measure(numbers, numbers, 0, 0) for each in groups for numbers in [each(pieces[:, 0])]]
+        numbers = groups(pieces)
+        measures.append(Measure(numbers, numbers, 0, 0))
         runs = np.array(pack(measures), dtype=np.int64)
         return self._chunks(np.stack([pieces[runs[:, 0], 0], pieces[runs[:, 1], 1]], axis=1))
 
     def _borders(self) -> Positions:
-        """Where pages begin and parts begin or end."""
+        """Where pages begin and parts begin or end; a bare heading before them belongs to what they begin with."""
         document = self._document
-        edges = [edge for part in document.parts for edge in (part.start, part.end)]
-        return np.unique(np.array([page.start for page in document.pages] + edges, dtype=np.int64))
+        pieces: list[PageSpan | Part] = [*document.pages, *document.parts]
+        ends = sorted(each.end for each in pieces)
+        starts = {each.start for each in pieces}
+        heads = heading_starts(document)
+        kept = [start for start in starts if not self._follows_bare_heading(start, heads, ends)]
+        return np.unique(np.array([*kept, *(part.end for part in document.parts)], dtype=np.int64))
 
-    def _place_group(self) -> Group | None:
+    def _follows_bare_heading(self, start: int, heads: Positions, ends: list[int]) -> bool:
+        """Whether only a heading stands between `start` and the end of whatever came before it."""
+        index = int(np.searchsorted(heads, start, "left")) - 1
+        if index < 0 or bisect_right(ends, int(heads[index])) < bisect_right(ends, start):
+            return False
+        head = self._text[int(heads[index]) : start].rstrip()
+        return is_bare_heading(head, 0, len(head))
+
+    def _groups(self, group: Group | None, is_firm: bool) -> Callable[[Spans], Positions]:
+        """Rising numbers of spans: of the pages and parts that they begin in, and within them of `group`."""
         borders = self._borders()
-        if not len(borders):
-            return None
-        return lambda positions: np.searchsorted(borders, positions, "right").astype(np.int64)
+        homes = HeadingHomes(self._text, self._kept_headings[:0] if is_firm else self._kept_headings, borders)
 
-    def _joiner(self, groups: Sequence[Group]) -> Callable[[Spans], Spans]:
-        def join(spans: Spans) -> Spans:
-            # Every group's numbers rise, so their sum is equal for two neighbours only where each of them is.
-            numbers = np.sum([each(spans[:, 0]) for each in groups], axis=0) if groups else None
-            return join_headings(self._text, spans, self._kept_headings, numbers)
+        def numbers(spans: Spans) -> Positions:
+            hard = np.searchsorted(borders, spans[:, 0], "right").astype(np.int64)
+            return hard if group is None else hard + group(homes.of(spans[:, 0]))
 
-        return join
+        return numbers
+
+    def _joiner(self, groups: Callable[[Spans], Positions]) -> Callable[[Spans], Spans]:
+        return lambda spans: join_headings(self._text, spans, self._kept_headings, groups(spans))
 
     def _chunks(self, spans: Spans) -> list[Chunk]:
         places = Places(self._document)
@@ -119,6 +140,7 @@ class Cutter:
                 continue
             reached = end
             first_page, last_page = places.pages(start, end)
+            heading_path, section_titles = places.sections(start, end)
             chunks.append(
                 Chunk(
                     index=len(chunks),
@@ -128,8 +150,9 @@ class Cutter:
                     token_count=token_count,
                     page_start=first_page,
                     page_end=last_page,
-                    heading_path=places.heading_path(start),
+                    heading_path=heading_path,
                     table_header=table_header,
+                    section_titles=section_titles,
                 )
             )
         return chunks

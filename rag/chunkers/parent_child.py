@@ -67,11 +67,11 @@ class ParentChildChunker:
         cutter = Cutter(document, self._counter)
         rules = cutter.characters(self._options.chunk_size, self._options.overlap)
         pieces = parted(_pieces(document), starts)
-        chunks = cutter.cut(pieces, _FINDERS, rules, group=parent_numbers)
+        chunks = cutter.cut(pieces, _FINDERS, rules, group=parent_numbers, is_firm=True)
         return [replace(chunk, parent=_parent_of(chunk, parents)) for chunk in chunks]
 
     def _parents(self, document: Document) -> Spans:
-        whole = replace(document, pages=(), page_unit="page")
+        whole = replace(document, pages=())
         size = self._options.parent
         if document.rows:
             cutter = Cutter(whole, _Boundless())

@@ -18,6 +18,14 @@ class Embedder(Protocol):
         """Identifies what the vectors mean: two embedders with equal ids give comparable vectors."""
         ...
 
+    def cache_scope(self, project: str) -> str:
+        """What tells the vectors that this embedder makes of a text from all others of its `model_id`: who made them.
+
+        In this process it is the weights; of a server its address and `project`, because what answers there is known
+        to that project alone.
+        """
+        ...
+
     @property
     def dimension(self) -> int: ...
 

@@ -82,6 +82,9 @@ class BatchingEmbedder:
         self._thread = threading.Thread(target=self._work, name="embed-batches", daemon=True)
         self._thread.start()
 
+    def cache_scope(self, project: str) -> str:
+        return self.inner.cache_scope(project)
+
     @property
     def dimension(self) -> int:
         return self.inner.dimension

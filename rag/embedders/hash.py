@@ -34,6 +34,9 @@ class HashEmbedder:
     def counter(options: Options) -> TokenCounter:
         return EstimatedCounter(options.max_tokens)
 
+    def cache_scope(self, project: str) -> str:
+        return "computed"
+
     @property
     def dimension(self) -> int:
         return self._dimension

@@ -54,6 +54,7 @@ class _OllamaClient:
         import ollama
 
         base_url = options.base_url.rstrip("/").removesuffix("/v1")
+        self.address = base_url
         self.name = f"Ollama at {base_url}"
         self._model = options.model
         self._auto_pull = options.auto_pull

@@ -58,6 +58,7 @@ class _OpenAIClient:
     def __init__(self, options: OpenAIEmbedder.Options, *, dimensions: int | None) -> None:
         import openai
 
+        self.address = options.base_url or DEFAULT_BASE_URL
         self.name = f"embedding server at {options.base_url or 'api.openai.com'}"
         self._model = options.model
         self._extra: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
@@ -66,7 +67,7 @@ class _OpenAIClient:
         # All of it stated, so that nothing of the process's environment reaches an address that a config names.
         self._client = openai.OpenAI(
             api_key=options.api_key.get_secret_value() if options.api_key else _NO_KEY,
-            base_url=options.base_url or DEFAULT_BASE_URL,
+            base_url=self.address,
             timeout=options.timeout,
             max_retries=0,
             http_client=openai.DefaultHttpxClient(follow_redirects=False),

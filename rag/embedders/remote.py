@@ -17,6 +17,7 @@ class EmbeddingClient(Protocol):
     """One kind of server. Raises UpstreamError where trying again may help."""
 
     name: str
+    address: str
 
     def embed(self, texts: list[str], *, is_query: bool) -> Sequence[Sequence[float]]: ...
 
@@ -58,6 +59,9 @@ class RemoteEmbedder:
     def breaker(self) -> CircuitBreaker:
         """For health: `breaker.state`."""
         return self.calls.breaker
+
+    def cache_scope(self, project: str) -> str:
+        return f"server {self._client.address} of {project}"
 
     @property
     def dimension(self) -> int:

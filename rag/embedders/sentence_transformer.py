@@ -14,7 +14,7 @@ from rag.embedders.checks import checked, require_dimension
 from rag.embedders.encoders import Encoder, SentenceTransformerEncoder, batches_by_length
 from rag.embedders.hardware import Precision, choose_device, choose_precision
 from rag.embedders.options import EmbedderOptions, secret_text
-from rag.embedders.weights import DEFAULT_MODEL, ModelFiles, locate, token_counter_for
+from rag.embedders.weights import DEFAULT_MODEL, ModelFiles, locate, token_counter_for, weights_digest
 from rag.errors import EmbeddingError
 from rag.types import Matrix, Vector
 
@@ -64,6 +64,9 @@ class SentenceTransformerEmbedder:
     @staticmethod
     def counter(options: Options) -> TokenCounter:
         return token_counter_for(options.model, secret_text(options.hf_token))
+
+    def cache_scope(self, project: str) -> str:
+        return f"weights {weights_digest(self._files)}"
 
     @property
     def dimension(self) -> int:

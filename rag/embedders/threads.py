@@ -16,6 +16,7 @@ def one_core_threads(count: int) -> ThreadPoolExecutor:
     started = threading.Barrier(count + 1)
 
     def start() -> None:
+        torch.get_num_threads()  # else torch sets the number of this thread once more, at its first product
         torch.set_num_threads(1)
         started.wait()
 

@@ -70,6 +70,9 @@ class UniversalEmbedder:
         """The one that was chosen."""
         return self._inner
 
+    def cache_scope(self, project: str) -> str:
+        return self._inner.cache_scope(project)
+
     @property
     def dimension(self) -> int:
         return self._inner.dimension

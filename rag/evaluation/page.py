@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from rag.evaluation.plot import measured, svg
+from rag.evaluation.plot import IN_MEMORY, latency_mark, measured, svg
 
 STYLE = """
 :root { color-scheme: light; }
@@ -65,13 +65,15 @@ def _table(report: Mapping[str, Any]) -> Iterator[str]:
             escape(line["chunking"]),
             f"{line['chunk_count']:,}",
             *(_measure(line["metrics"][name]) for name in names),
-            f"{latency['p50']:.1f}",
-            f"{latency['p95']:.1f}",
+            f"{latency['p50']:.1f}{latency_mark(line)}",
+            f"{latency['p95']:.1f}{latency_mark(line)}",
             f"{line['context_chars']:,}",
         ]
         row = "".join(f"<td>{each}</td>" for each in cells)
         yield _row(row, is_chosen=is_chosen)
     yield "</table>"
+    if any(map(latency_mark, measured(report))):
+        yield f'<p class="quiet">{IN_MEMORY}</p>'
     for line in report["configurations"]:
         if line.get("error"):
             where = f"{line['strategy']} over {line['chunking']}"

@@ -13,6 +13,8 @@ COLOURS = ("#2f6db5", "#d9822b", "#3c9d6b", "#9b59a8", "#8a6d3b", "#5f6b78")
 INK, FAINT, GRID = "#1f2933", "#6b7785", "#e3e8ee"
 MAX_ROWS = 24
 MAX_LABEL_CHARS = 34
+IN_MEMORY = "* in memory, not comparable: no database was asked"
+"""Of the latencies of chunks that were cut for the evaluation alone."""
 
 Line = Mapping[str, Any]
 
@@ -22,6 +24,10 @@ def measured(report: Mapping[str, Any]) -> list[Line]:
     primary = report["primary"]
     able = [each for each in report["configurations"] if not each.get("error")]
     return sorted(able, key=lambda each: -each["metrics"][primary]["mean"])
+
+
+def latency_mark(line: Line) -> str:
+    return "*" if line.get("is_temporary") else ""
 
 
 def png(report: Mapping[str, Any]) -> bytes:
@@ -107,12 +113,15 @@ def _draw_latency(axes: "Axes", lines: Sequence[Line], colours: dict[str, str]) 
         axes.barh(row, latency["p50"], height=0.5, color=colour, alpha=0.85)
         axes.plot([latency["p50"], latency["p95"]], [row, row], color=colour, lw=1.4, alpha=0.7)
         axes.plot(latency["p95"], row, "|", color=colour, ms=9, mew=1.6)
-        text = f"{_milliseconds(latency['p50'])} – {_milliseconds(latency['p95'])}"
+        text = f"{_milliseconds(latency['p50'])} – {_milliseconds(latency['p95'])}{latency_mark(line)}"
         axes.annotate(text, (latency["p95"], row), va="center", fontsize=8.5, color=INK, xytext=(3, 0),
                       textcoords="offset points")  # fmt: skip
     slowest = max((line["latency_ms"]["p95"] for line in lines), default=1.0)
     axes.set_xlim(0, slowest * 1.45)
     axes.set_title("milliseconds a query (p50 – p95)", loc="left", fontsize=9.5, color=FAINT)
+    if any(map(latency_mark, lines)):
+        axes.annotate(IN_MEMORY, (0, 0), xycoords="axes fraction", xytext=(0, -30), textcoords="offset points",
+                      fontsize=8, color=FAINT)  # fmt: skip
     axes.tick_params(left=False, labelleft=False)
     _plain(axes)
 

@@ -32,3 +32,6 @@ class NeighboursExpander:
         reach = max(options.before, options.after) + 1
         runs = RunFinder(self._store, where).runs(hits, is_near, reach)
         return [grown(run) for run in merged(runs)[: max(0, limit)]]
+
+    def remark(self, hits: Sequence[Hit]) -> str | None:
+        return None

@@ -27,6 +27,11 @@ class ParentExpander:
         runs = RunFinder(self._store, where).runs(hits, _is_of_parent)
         return [grown(self._shortened(run)) for run in merged(runs)[: max(0, limit)]]
 
+    def remark(self, hits: Sequence[Hit]) -> str | None:
+        if any("parent_start" in hit.metadata for hit in hits):
+            return None
+        return "none of the hits has a parent; chunks have one when they are cut with chunk_strategy parent_child"
+
     def _shortened(self, run: Run) -> Run:
         """The run without the pieces farthest from the match, as far as it is too long."""
         pieces = list(run.pieces)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from rag.filters import Filter
+from rag.gaps import usual_gap
 from rag.stores.base import Store
 from rag.types import Hit, Record, Scalar, record_id
 
@@ -120,13 +121,13 @@ def grown(run: Run) -> Hit:
     first, last = run.pieces[0], run.pieces[-1]
     old = run.hit.metadata
     metadata: dict[str, Scalar] = {
-        key: value for key, value in old.items() if key not in {"token_count", "table_header"}
+        key: value for key, value in old.items() if key not in {"token_count", "table_header", "gap_after"}
     }
     metadata |= {"char_start": first.start, "char_end": max(piece.end for piece in run.pieces), "expanded": True}
     metadata |= {"match_start": old["char_start"], "match_end": old["char_end"]}
     if "page_start" in first.metadata and "page_end" in last.metadata:
-        page = first.metadata["page_start"]
-        metadata |= {"page_number": page, "page_start": page, "page_end": last.metadata["page_end"]}
+        # `page_number` stays that of the match: what a citation names.
+        metadata |= {"page_start": first.metadata["page_start"], "page_end": last.metadata["page_end"]}
     if "table_header" in first.metadata:
         metadata["table_header"] = first.metadata["table_header"]
     return replace(run.hit, text=_stitched(run.pieces), metadata=metadata)
@@ -145,14 +146,10 @@ def _stitched(pieces: Sequence[Piece]) -> str:
 
 
 def _gap(before: Piece, char_count: int) -> str:
-    """White space of the right length. Which it was is not stored: a line break where lines matter, else a blank."""
-    if before.metadata.get("chunk_strategy") == "code" and char_count > 1:
-        return "\n" + " " * (char_count - 1)
-    if char_count > 1:
-        return "\n" * min(char_count, 2) + " " * (char_count - 2)
-    paragraph = before.text.rpartition("\n\n")[2]
-    is_line = "\n" in paragraph or paragraph.startswith("|") or before.metadata.get("chunk_strategy") == "rows"
-    return "\n" if is_line else " "
+    stored = before.metadata.get("gap_after")
+    if isinstance(stored, str) and len(stored) == char_count:
+        return stored
+    return usual_gap(before.text, char_count, before.metadata.get("chunk_strategy"))
 
 
 def _is_same_part(own: Piece, piece: Piece) -> bool:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 
+from rag.errors import InvalidInputError
 from rag.extractors.named_patterns import find_named
 from rag.extractors.options import ExtractorOptions
 from rag.types import Document, Scalar
@@ -25,6 +26,7 @@ _DURATION = re.compile(
     rf"(?<![\w.])\d{{1,6}}(?:\.\d{{1,3}})?[ -]{_UNIT}s?\b(?! ago| from now| later| earlier)", re.IGNORECASE
 )
 _FORMATS = ("%Y-%m-%d", "%d %b %Y", "%b %d %Y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m/%d/%y", "%d.%m.%y")
+_SAMPLE = datetime(2001, 2, 3, tzinfo=UTC)
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _MONTH_TAIL = re.compile(r"\b([A-Z][a-z]{2})[a-z]{0,6}\.?")
 
@@ -42,6 +44,18 @@ class DateTimeExtractor:
             validation_alias=AliasChoices("date_formats", "formats"),
             description="strptime formats that dates are read by before the usual ones, such as `%d/%m/%Y`.",
         )
+
+        @field_validator("date_formats")
+        @classmethod
+        def _read_what_they_write(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+            for style in formats:
+                try:
+                    datetime.strptime(_SAMPLE.strftime(style), style)  # noqa: DTZ007  # only whether it can be done
+                except (ValueError, re.error) as error:
+                    raise InvalidInputError(
+                        f"date format {style!r} reads no dates: {error}. Write it as for strptime, such as %d/%m/%Y"
+                    ) from error
+            return formats
 
     def __init__(self, options: Options) -> None:
         self._options = options

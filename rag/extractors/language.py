@@ -3,6 +3,7 @@
 from collections import Counter
 
 from rag.extractors.words import STOP_WORDS, words
+from rag.types import Document
 
 _SMALL_WORDS = {
     "en": "the of and to in is that for with are was this",
@@ -14,6 +15,10 @@ _SMALL_WORDS = {
     "nl": "de het een en van is dat niet op voor met zijn",
 }
 _MIN_SHARE = 0.05
+_MIN_LETTERS = 60
+_MIN_HITS = 3
+_MIN_MARGIN = 1.25
+"""Times the hits of the second best: related languages share small words."""
 
 _MORE_STOP_WORDS = {
     "de": "aber alle als also am an auch aus bei bin bis bist da damit dann dass dein dem denn des dich dir doch dort "
@@ -54,8 +59,17 @@ def stop_words(language: str) -> frozenset[str]:
 
 
 def detect_language(text: str) -> str:
-    """ISO 639-1 code by the share of each language's smallest words; empty where none stands out."""
+    """ISO 639-1 code by the share of each language's smallest words; "" where none stands out or the text is short."""
+    if len(text) < _MIN_LETTERS or sum(map(str.isalpha, text)) < _MIN_LETTERS:
+        return ""
     counts = Counter(word.lower() for word in words(text))
     hits = {code: sum(counts[word] for word in small.split()) for code, small in _SMALL_WORDS.items()}
-    best = max(hits, key=lambda code: hits[code])
-    return best if hits[best] > _MIN_SHARE * counts.total() else ""
+    second, best = sorted(hits, key=lambda code: hits[code])[-2:]
+    least = max(_MIN_HITS, _MIN_SHARE * counts.total(), _MIN_MARGIN * hits[second])
+    return best if hits[best] >= least else ""
+
+
+def natural_language(text: str, document: Document) -> dict[str, str]:
+    """`language` where one stands out, unless the file has said it: its own, or that of source code."""
+    found = "" if "language" in document.metadata else detect_language(text)
+    return {"language": found} if found else {}

@@ -10,19 +10,25 @@ _MONTH = (
 )
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _ISO_DATE = r"(?:1\d|20|21)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_DAY = r"\d{1,2}(?P<between>[./-])\d{1,2}(?P=between)(?:\d{4}|\d\d)(?!\d|(?P=between)\d)"
 _SEGMENT = r"[\w.@+%-]{1,120}"
 
 _SOURCES = {
     "email": r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b",
     "phone": (
-        rf"(?<![\w.+-])(?!{_ISO_DATE})(?=(?:[ ().+-]{{0,3}}\d){{7}})(?:\+\d{{1,3}}[ .-]?)?(?:\(\d{{1,4}}\)[ .-]?)?"
-        r"\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\w-])"
+        rf"(?<![\w.+/-])(?<!\d[ .-])(?!\d{{3}}-\d\d-\d{{4}}(?!\d))(?!{_DAY})(?:"
+        rf"\+(?:[ ()./-]{{0,2}}(?!{_ISO_DATE})\d){{7,15}}+"  # international
+        r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d(?P<mark>[ .-]))\d{3}(?(mark)(?P=mark)|[ .-])\d{4}"  # North American
+        r"|(?:\(0{1,2}[1-9]?\d{0,4}\) ?|0{1,2}[1-9]\d{0,4}[ ./-])"
+        rf"\d{{1,8}}(?:[ ./-](?!{_ISO_DATE})\d{{2,8}}){{0,5}}+"
+        r"|0[1-9]\d{8,10}"  # with an area code, by itself or in one run
+        r")(?![\w]|[.,:/-]\d)"
     ),
     "url": r"(?<!\w)(?:https?|ftp)://[^\s<>\"'`{}|\\^]{1,2000}(?<![.,;:!?)\]])",
     "ip": rf"(?<![\w.])(?:{_BYTE}\.){{3}}{_BYTE}(?!\.?\w)",
     "ssn": r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])",
     "credit_card": r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])",
-    "iban": r"(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])",
+    "iban": r"(?<![\w-])(?a:[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?)(?![\w-])",
     "zip_code": r"(?<![\w.-])\d{5}(?:-\d{4})?(?![\w-])",
     "file_path": (
         rf"(?<![\w/:.~\\])(?:[A-Za-z]:\\(?:{_SEGMENT}\\){{0,30}}{_SEGMENT}|(?:~|\.{{1,2}})?/(?:{_SEGMENT}/){{0,30}}{_SEGMENT})"
@@ -35,7 +41,7 @@ _SOURCES = {
     ),
     "date_iso": rf"(?<![\w-]){_ISO_DATE}(?![\w-])",
     "time_24h": r"(?<![\w:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?![\w:])",
-    "isbn": r"(?<![\w-])(?:97[89][ -]?)?\d(?:[ -]?\d){8}[ -]?[\dX](?![\w-])",
+    "isbn": r"(?<![\w-])(?:97[89][ -]?)?\d(?:[ -]?\d){8}[ -]?[\dXx](?![\w-])",
     "doi": r"(?<![\w.])10\.\d{4,9}/[-.;()/:\w]{1,200}(?<![.;:)])",
     "uuid": r"(?<![\w-])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![\w-])",
     "hashtag": r"(?<![\w#&/])#[^\W\d]\w{0,138}",
@@ -64,7 +70,7 @@ def find_named(name: str, text: str) -> list[str]:
 
 def named_matches(name: str, text: str, *, case_sensitive: bool = True) -> Iterator[re.Match[str]]:
     """Matches; numbers of cards, accounts and books only where their check digits hold."""
-    check = {"credit_card": _has_card_check, "iban": _has_account_check, "isbn": _has_isbn_check}.get(name)
+    check = _CHECKS.get(name)
     for match in named_pattern(name, case_sensitive=case_sensitive).finditer(text):
         if check is None or check(match.group()):
             yield match
@@ -83,7 +89,19 @@ def _has_account_check(number: str) -> bool:
 
 
 def _has_isbn_check(number: str) -> bool:
-    digits = [10 if char == "X" else int(char) for char in number if char.isdigit() or char == "X"]
+    digits = [10 if char in "Xx" else int(char) for char in number if char not in " -"]
     if len(digits) == 13:
         return sum(digit * (3 if index % 2 else 1) for index, digit in enumerate(digits)) % 10 == 0
     return len(digits) == 10 and sum(digit * (10 - index) for index, digit in enumerate(digits)) % 11 == 0
+
+
+def _has_phone_length(number: str) -> bool:
+    return 7 <= sum(map(str.isdigit, number)) <= 15
+
+
+_CHECKS = {
+    "credit_card": _has_card_check,
+    "iban": _has_account_check,
+    "isbn": _has_isbn_check,
+    "phone": _has_phone_length,
+}

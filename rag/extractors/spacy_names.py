@@ -1,6 +1,7 @@
 """Names found by a spaCy model, where the user has installed both; nothing here depends on it."""
 
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ _MAX_CHARS: Final = 100_000
 
 
 def why_absent(model: str) -> str | None:
-    """None when spaCy and the package of the model are installed; neither is loaded."""
+    """None when spaCy and the model are installed; neither is loaded. Only a package that says of itself that it is a
+    model is taken for one: loading imports it."""
     if find_spec("spacy") is None:
         return f"model '{model}' cannot be loaded, because spaCy is not installed"
-    if not model.isidentifier() or find_spec(model) is None:
-        return f"spaCy's model '{model}' is not installed as a package"
+    if not entry_points(group="spacy_models", name=model):
+        return f"'{model}' is not one of spaCy's models that are installed as packages"
     return None
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pydantic import AliasChoices, Field
 
 from rag.chunkers.sentences import sentence_spans
-from rag.extractors.language import detect_language
+from rag.extractors.language import natural_language
 from rag.extractors.options import ExtractorOptions
 from rag.extractors.words import content_words, words
 from rag.types import Document, Scalar
@@ -51,8 +51,8 @@ class ContentStatisticsExtractor:
         if options.include_structure:
             result["line_count"] = sum(1 for line in text.splitlines() if line.strip())
             result["paragraph_count"] = len(re.findall(r"(?<=\S)\n[^\S\n]*+\n", text.strip())) + 1
-        if options.include_language and (language := detect_language(text)):
-            result["language"] = language
+        if options.include_language:
+            result |= natural_language(text, document)
         if options.include_sentiment:
             result["sentiment_score"] = _sentiment(text)
         return result

@@ -14,6 +14,8 @@ from rag.types import Document, Scalar
 Table = list[list[str]]
 
 _RULE = re.compile(r"[|+:=\-\s]+")
+_PIPE = re.compile(r"(?<!\\)\|")
+_ESCAPED_PIPE = r"\|"
 _MAX_LINE_CHARS = 10_000
 
 
@@ -56,7 +58,8 @@ class TableExtractor:
         """Cells of a table line, [] for a ruler between rows, None for other text."""
         line, formats = line.strip()[:_MAX_LINE_CHARS], self._options.table_formats
         if line.startswith("|") and ("pipe" in formats or "grid" in formats):
-            cells = line.strip("|").split("|")
+            cells = [cell.replace(_ESCAPED_PIPE, "|") for cell in _PIPE.split(line)[1:]]
+            cells = cells if cells[-1] else cells[:-1]
         elif "grid" in formats and line.startswith("+-"):
             return []
         elif "csv" in formats and line.count(",") + 1 >= max(3, self._options.min_columns) and ", " not in line:
@@ -78,4 +81,4 @@ class TableExtractor:
             csv.writer(target, lineterminator="\n").writerows(table)
             return target.getvalue()
         lines = [names, ["---"] * len(names), *rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n".join(f"| {' | '.join(cell.replace('|', _ESCAPED_PIPE) for cell in line)} |" for line in lines)

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from rag.extractors.entities import EntityExtractor
 from rag.extractors.keywords import KeywordExtractor, KeywordOptions
-from rag.extractors.language import detect_language
+from rag.extractors.language import natural_language
 from rag.extractors.summary import SummaryExtractor
 from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
@@ -39,6 +39,6 @@ class UniversalExtractor:
             result |= self._entities.extract(text, document)
         if options.generate_summary:
             result |= self._summary.extract(text, document)
-        if options.detect_language and (language := detect_language(text)):
-            result["language"] = language
+        if options.detect_language:
+            result |= natural_language(text, document)
         return result

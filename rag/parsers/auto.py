@@ -7,7 +7,8 @@ from pydantic import Field
 
 from rag.errors import NoTextError, UnreadableFileError
 from rag.parsers import media, parsers
-from rag.parsers.base import FileProbe, ParseLimits, Parser, ProgressCallback, no_progress
+from rag.parsers.base import FileProbe, ParseLimits, Parser, ProgressCallback, naming, no_progress
+from rag.parsers.detect import remedy
 from rag.parsers.ocr import OcrLanguages, UseOcr
 from rag.registry import ComponentOptions, NoEffect
 from rag.types import Document
@@ -63,5 +64,8 @@ class UniversalParser:
             raise NoTextError(f"'{probe.filename}' has no text: the file is empty")
         parser = parser_for(probe, self.options.model_dump())
         if parser is None:
-            raise UnreadableFileError(f"'{probe.filename}' is {probe.media_type}, a format without a parser")
-        return parser.parse(probe, limits, on_progress)
+            raise UnreadableFileError(
+                f"'{probe.filename}' is {probe.media_type}, a format without a parser{remedy(probe)}"
+            )
+        with naming(probe.filename):
+            return parser.parse(probe, limits, on_progress)

@@ -1,10 +1,12 @@
 """The parser role: a file on disk → a Document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from rag.errors import LimitExceededError
 from rag.types import Document
 
 ProgressCallback = Callable[[int, int | None], None]
@@ -41,6 +43,17 @@ class ParseLimits:
     max_uncompressed_bytes: int = 1_000_000_000
     max_compression_ratio: float = 200.0
     max_archive_entries: int = 20_000
+
+
+@contextmanager
+def naming(filename: str) -> Iterator[None]:
+    """A limit that is passed deep inside of a parser is told with the name of the file."""
+    try:
+        yield
+    except LimitExceededError as error:
+        if str(error).startswith("'"):  # it has one
+            raise
+        raise LimitExceededError(f"'{filename}': {error}") from error
 
 
 class Parser(Protocol):

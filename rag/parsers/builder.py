@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 from rag.parsers.base import ParseLimits
 from rag.parsers.decoding import check_length
-from rag.types import Document, Heading, PageSpan, Part, PartKind, Scalar
+from rag.types import Document, Heading, PageSpan, PageUnit, Part, PartKind, Scalar
 
 
 class DocumentBuilder:
@@ -57,14 +56,14 @@ class DocumentBuilder:
 
     def add_page(self, number: int, text: str) -> None:
         start = self.add(text)
-        self._pages.append(PageSpan(page=number, start=start, end=self._length))
+        self._pages.append(PageSpan(number, start, self._length))
 
     @contextmanager
-    def page(self, number: int) -> Iterator[None]:
+    def page(self, number: int, unit: PageUnit = "page") -> Iterator[None]:
         """What is added inside stands on this page; one that stays empty is kept, too."""
         before = self._length
         yield
-        self._pages.append(PageSpan(page=number, start=before, end=self._length))
+        self._pages.append(PageSpan(number, before, self._length, unit))
 
     @contextmanager
     def part(self, kind: PartKind, name: str) -> Iterator[None]:
@@ -77,7 +76,7 @@ class DocumentBuilder:
     def add_document(self, document: Document, kind: PartKind, name: str, *, heading_shift: int = 0) -> None:
         """Append a parsed file that stands inside this one, as the part `name`; its own inner files get its path."""
         at = self.add(document.text)
-        self._pages.extend(PageSpan(page.page, at + page.start, at + page.end) for page in document.pages)
+        self._pages.extend(PageSpan(page.page, at + page.start, at + page.end, page.unit) for page in document.pages)
         self._headings.extend(
             Heading(at + heading.start, heading.level + heading_shift, heading.title) for heading in document.headings
         )
@@ -92,7 +91,6 @@ class DocumentBuilder:
         metadata: Mapping[str, Scalar] | None = None,
         empty_pages: Sequence[int] = (),
         page_count: int | None = None,
-        page_unit: Literal["page", "slide"] = "page",
         warnings: Sequence[str] = (),
     ) -> Document:
         return Document(
@@ -103,7 +101,6 @@ class DocumentBuilder:
             rows=tuple(self._rows),
             row_values=tuple(self._row_values),
             parts=tuple(self._parts_of_file),
-            page_unit=page_unit,
             empty_pages=tuple(empty_pages),
             page_count=page_count,
             metadata=dict(metadata or {}),

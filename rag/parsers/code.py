@@ -32,9 +32,9 @@ class CodeParser:
         return probe.media_type in self.media_types
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
-        text, _ = read_text(probe, limits, encoding=self.options.encoding)
+        text, _, warnings = read_text(probe, limits, encoding=self.options.encoding)
         language = language_of(probe.filename, probe.head) or ""
         headings = tuple(outline(text, language))
         on_progress(1, 1)
         metadata = {"language": language} if language and self.options.extract_metadata else {}
-        return Document(text=text, parser="CodeParser", headings=headings, metadata=metadata)
+        return Document(text=text, parser="CodeParser", headings=headings, metadata=metadata, warnings=warnings)

@@ -52,9 +52,10 @@ class CSVParser:
         return probe.media_type in self.media_types
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
-        text, encoding = read_text(probe, limits, encoding=self.options.encoding)
+        text, encoding, notes = read_text(probe, limits, encoding=self.options.encoding)
         lines = text.split("\n", self.options.skiprows or 0)[-1]
         delimiter, warnings = self._delimiter(lines, probe)
+        warnings += notes
         rows = self._rows(lines, delimiter, probe)
         columns = column_names(next(rows, []), self.options.field_mapping)
         wanted = self.options.metadata_columns

@@ -1,8 +1,10 @@
 """Bytes → text, whatever the encoding, and the clean-up every text gets."""
 
 import codecs
+import io
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import charset_normalizer
 
@@ -24,11 +26,20 @@ _MAX_WESTERN_SHARE = 0.35
 _WESTERN = frozenset(
     "äöüßàâæçèéêëîïôœùûÿáíóúñåøìòãõÄÖÜÀÂÆÇÈÉÊËÎÏÔŒÙÛŸÁÍÓÚÑÅØÌÒÃÕ€‚„…†•–—‘’“”‹›™¡¿£¥§©ª«¬®°±²´µ¶·»¼½¾×÷\xa0\xad"
 )
+_MIN_UTF8_SHARE = 0.1
+"""Of the lines beyond ASCII: in other encodings hardly a line is UTF-8 by chance."""
+_WIDE = ("gb", "big5", "euc_", "shift_jis", "cp932", "cp949", "cp950", "hz", "iso2022", "johab")
 _UNWANTED = re.compile("[\x00\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
-def read_text(probe: FileProbe, limits: ParseLimits, *, encoding: str | None = None) -> tuple[str, str]:
-    """Read a whole text file; returns (clean text, name of the encoding).
+class Decoded(NamedTuple):
+    text: str
+    encoding: str
+    warnings: tuple[str, ...] = ()
+
+
+def read_text(probe: FileProbe, limits: ParseLimits, *, encoding: str | None = None) -> Decoded:
+    """Read a whole text file and clean it.
 
     Args:
         encoding: tried first; when it does not fit the bytes, the encoding is detected.
@@ -38,12 +49,12 @@ def read_text(probe: FileProbe, limits: ParseLimits, *, encoding: str | None = N
         LimitExceededError: judged by size before the file is read, then by length.
     """
     check_size(probe, limits)
-    text, used = decode(Path(probe.path).read_bytes(), encoding)
-    text = clean(text)
+    decoded = decode(Path(probe.path).read_bytes(), encoding)
+    text = clean(decoded.text)
     if not text.strip():
         raise NoTextError(f"'{probe.filename}' has no text: only white space")
     check_length(len(text), limits)
-    return text, used
+    return decoded._replace(text=text)
 
 
 def check_size(probe: FileProbe, limits: ParseLimits) -> None:
@@ -65,18 +76,67 @@ def check_length(length: int, limits: ParseLimits) -> None:
         )
 
 
-def decode(raw: bytes, encoding: str | None = None) -> tuple[str, str]:
+def decode(raw: bytes, encoding: str | None = None) -> Decoded:
     """Decode with the byte order mark, else `encoding`, else UTF-8, else the most likely encoding.
 
+    Where some lines are UTF-8 and others are not, each is read as what it is, and a warning counts the others.
     Never fails: bytes that fit nothing are read as Windows-1252 with replacement characters.
     """
     for candidate in (_bom(raw), encoding, _unmarked_utf16(raw), "utf-8"):
         if candidate is not None and (text := _try(raw, candidate)) is not None:
-            return text, candidate
-    guess = _guess(raw)
+            return Decoded(text, candidate)
+    if (mixed := _mixed(raw)) is not None:
+        return mixed
+    return Decoded(*_guessed(raw, _guess(raw)))
+
+
+def _guessed(raw: bytes, guess: str | None) -> tuple[str, str]:
     if guess is not None and (text := _try(raw, guess)) is not None:
         return text, guess
     return raw.decode("cp1252", errors="replace"), "cp1252"
+
+
+def _mixed(raw: bytes) -> Decoded | None:
+    """Lines of UTF-8 among lines of another encoding; None where hardly a line is UTF-8."""
+    utf8_count, other_count, sample = 0, 0, bytearray()
+    for line in io.BytesIO(raw):
+        if line.isascii():
+            continue
+        if _try(line, "utf-8") is not None:
+            utf8_count += 1
+        else:
+            other_count += 1
+            sample += line[: max(0, _SAMPLE_BYTES - len(sample))]
+    if utf8_count < _MIN_UTF8_SHARE * (utf8_count + other_count):
+        return None
+    guess = _guess(bytes(sample))
+    if guess is not None and guess.startswith(_WIDE) and _try(raw, guess) is not None:
+        return None
+    text = io.StringIO()
+    for line in io.BytesIO(raw):
+        decoded = _try(line, "utf-8")
+        text.write(_other_line(line, guess) if decoded is None else decoded)
+    lines = "1 line is" if other_count == 1 else f"{other_count:,} lines are"
+    warning = f"The file is UTF-8, but {lines} not: read as {guess or 'cp1252'}."
+    return Decoded(text.getvalue(), "utf-8", (warning,))
+
+
+def _other_line(line: bytes, guess: str | None) -> str:
+    """UTF-8 with a few wrong bytes, or another encoding altogether."""
+    text = line.decode("utf-8", errors=_WRONG_AS_WESTERN)
+    beyond = len(text) - sum(map(str.isascii, text))
+    wrong = len(line) - len(line.decode("utf-8", errors="ignore").encode())
+    return text if beyond >= 2 * wrong else _guessed(line, guess)[0]
+
+
+def _as_western(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", errors="replace"), error.end
+
+
+_WRONG_AS_WESTERN = "paddock-wrong-as-western"
+codecs.register_error(_WRONG_AS_WESTERN, _as_western)
 
 
 def clean(text: str) -> str:

@@ -64,6 +64,7 @@ _BY_SUFFIX = {
     ".dbk": media.XML, ".rst": media.RST, ".rest": media.RST, ".txt": media.PLAIN, ".text": media.PLAIN,
     ".log": media.PLAIN,
 }  # fmt: skip
+_OLD_OFFICE = {".doc": ".docx", ".dot": ".docx", ".ppt": ".pptx", ".pps": ".pptx", ".pot": ".pptx"}
 _FIELD = re.compile(rb"^([A-Za-z][A-Za-z-]{1,40}):", re.MULTILINE)
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _MAIL_FIELDS = frozenset(
@@ -91,6 +92,14 @@ def probe_file(path: Path, filename: str) -> FileProbe:
     return FileProbe(path=path, filename=filename, media_type=media_type, size_bytes=size_bytes, head=head)
 
 
+def remedy(probe: FileProbe) -> str:
+    """What to do with a file that no parser reads, where that is known: the end of a sentence, or ""."""
+    suffix = Path(probe.filename).suffix.lower()
+    if probe.media_type != media.OLE or suffix not in _OLD_OFFICE:
+        return ""
+    return f"; it is of Office 97-2003 ({suffix}): save it as {_OLD_OFFICE[suffix]} and upload that"
+
+
 def _media_type(path: Path, filename: str, head: bytes, size_bytes: int) -> str:
     if not head:
         return media.EMPTY
@@ -109,25 +118,33 @@ def _media_type(path: Path, filename: str, head: bytes, size_bytes: int) -> str:
         return kind  # whatever the bytes of its parts
     if _is_text(path, head, size_bytes):
         return _text_type(filename, head)
-    return _binary_type(head)
+    found = _binary_type(head)
+    if found == media.BINARY and (b"PK\x03\x04" in head or zipfile.is_zipfile(path)):
+        return _named(filename, found)  # its first bytes are lost
+    return found
 
 
 def _zip_type(path: Path, filename: str) -> str:
     if has_more_entries(path, _MAX_ENTRIES):  # whoever parses it says so
-        return _BY_ARCHIVE_SUFFIX.get(Path(filename).suffix.lower(), media.ZIP)
+        return _named(filename, media.ZIP)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             kind = _declared_kind(archive) if "mimetype" in names else ""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError, EOFError, OSError, zlib.error):
-        # A damaged archive: the parser its name asks for says what is wrong with it.
-        return _BY_ARCHIVE_SUFFIX.get(Path(filename).suffix.lower(), media.ZIP)
+        return _named(filename, media.ZIP)
     if kind.startswith("application/"):
         return kind.strip().removesuffix("-template")
     for prefix, media_type in _OFFICE_PARTS.items():
         if any(name.startswith(prefix) for name in names):
             return media_type
-    return "application/vnd.openxmlformats-officedocument" if "[Content_Types].xml" in names else media.ZIP
+    is_office = "[Content_Types].xml" in names
+    return _named(filename, "application/vnd.openxmlformats-officedocument") if is_office else media.ZIP
+
+
+def _named(filename: str, otherwise: str) -> str:
+    """What the name says of a damaged file: the parser of that kind says what is wrong with it."""
+    return _BY_ARCHIVE_SUFFIX.get(Path(filename).suffix.lower(), otherwise)
 
 
 def _declared_kind(archive: zipfile.ZipFile) -> str:

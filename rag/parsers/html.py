@@ -12,6 +12,7 @@ from rag.parsers import media
 from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
 from rag.parsers.builder import DocumentBuilder
 from rag.parsers.decoding import check_size, clean, decode
+from rag.parsers.html_table import Cell, HtmlTable
 from rag.registry import ComponentOptions
 from rag.types import Document
 
@@ -66,7 +67,7 @@ class HTMLParser:
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
         check_size(probe, limits)
         raw = probe.path.read_bytes()
-        text, encoding = decode(raw, self.options.encoding or declared_charset(raw))
+        text, encoding, warnings = decode(raw, self.options.encoding or declared_charset(raw))
         builder = DocumentBuilder("HTMLParser", limits)
         options = self.options
         tree = add_page(
@@ -80,7 +81,7 @@ class HTMLParser:
             raise NoTextError(f"'{probe.filename}' has no text: the page has nothing to read without its scripts")
         on_progress(1, 1)
         facts = _facts(tree) | {"encoding": encoding} if self.options.extract_metadata else {}
-        return builder.build(metadata=facts)
+        return builder.build(metadata=facts, warnings=warnings)
 
 
 def add_page(
@@ -129,10 +130,10 @@ class _Walk:
         self._main_content_only = main_content_only
         self._content_depth = 0  # of open articles, sections and the like: their headers are not the site's
         self._links: list[int] = []  # per open link: where its text begins in `_inline`
-        self._table_rows: list[int] = []  # per open table: rows so far
+        self._tables: list[HtmlTable] = []  # those that are open
         self.has_written = False
         self._inline: list[str] = []
-        self._cells: list[str] | None = None
+        self._cells: list[Cell] | None = None
         self._lists: list[int | None] = []  # per open list: the next number, or None for bullets
         self._prefix = ""
         self._pre_depth = 0
@@ -188,7 +189,10 @@ class _Walk:
     def _open_block(self, tag: str) -> None:
         self._content_depth += tag in _CONTENT
         if tag == "table":
-            self._table_rows.append(0)
+            if self._cells:  # in a cell of another one: what stands before it is a row of its own
+                self._end_cell({})
+                self._end_row()
+            self._tables.append(HtmlTable())
         if tag == "pre":
             self._pre_depth += 1
         elif tag in {"ul", "ol"}:
@@ -208,7 +212,7 @@ class _Walk:
         if tag == "a":
             self._end_link(node.attributes.get("href") or "")
         elif tag in {"td", "th"}:
-            self._end_cell()
+            self._end_cell(node.attributes)
         elif tag == "tr":
             self._end_row()
         elif tag in _BLOCKS:
@@ -223,8 +227,10 @@ class _Walk:
             self._prefix = ""
         elif tag in {"ul", "ol"} and self._lists:
             self._lists.pop()
-        elif tag == "table" and self._table_rows:
-            self._table_rows.pop()
+        elif tag == "table" and self._tables:
+            self._tables.pop()
+        elif tag in {"thead", "tbody", "tfoot"} and self._tables:
+            self._tables[-1].end_group()
 
     def _end_link(self, target: str) -> None:
         begin = self._links.pop() if self._links else 0
@@ -243,9 +249,9 @@ class _Walk:
         else:
             self._inline.append(" ")
 
-    def _end_cell(self) -> None:
+    def _end_cell(self, attributes: Mapping[str, str | None]) -> None:
         if self._cells is not None:
-            self._cells.append(_SPACE.sub(" ", "".join(self._inline)).strip())
+            self._cells.append(Cell.of(_SPACE.sub(" ", "".join(self._inline)).strip(), attributes))
             self._inline.clear()
         else:  # the cell of a layout table, whose inner table has ended its row
             self._flush()
@@ -253,13 +259,12 @@ class _Walk:
     def _end_row(self) -> None:
         cells, self._cells = self._cells or [], None
         self._inline.clear()
-        if not any(cells):
+        table = self._tables[-1] if self._tables else HtmlTable()
+        if not (texts := table.place(cells)):
             return
-        self._add("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |", is_item=True)
-        if self._table_rows:
-            if self._table_rows[-1] == 0 and len(cells) > 1:
-                self._add("| " + " | ".join(["---"] * len(cells)) + " |", is_item=True)
-            self._table_rows[-1] += 1
+        self._add("| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |", is_item=True)
+        if self._tables and table.row_count == 1 and len(texts) > 1:
+            self._add("| " + " | ".join(["---"] * len(texts)) + " |", is_item=True)
 
     def _flush(self, *, level: int = 0) -> None:
         joined = "".join(self._inline)

@@ -33,7 +33,7 @@ class JSONParser:
         return probe.media_type in self.media_types
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
-        text, _ = read_text(probe, limits)
+        text, _, warnings = read_text(probe, limits)
         builder = DocumentBuilder("JSONParser", limits)
         for path, record in _records(text, probe):
             if block := _block(path, record, probe, limits):
@@ -43,7 +43,7 @@ class JSONParser:
         if not builder.row_count:
             raise NoTextError(f"'{probe.filename}' has no text: the JSON holds no values")
         on_progress(builder.row_count, builder.row_count)
-        return builder.build(metadata={"record_count": builder.row_count})
+        return builder.build(metadata={"record_count": builder.row_count}, warnings=warnings)
 
 
 def _records(text: str, probe: FileProbe) -> Iterator[tuple[str, Any]]:

@@ -17,6 +17,8 @@ from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
 _MAX_LINE_CHARS = 300
+_MAX_STUB_WORDS = 100
+_FAR_MORE: Final = 3
 _HISTORY: Final = re.compile(
     r"(On\b.{5,250}\bwrote:|Am\b.{5,250}\bschrieb\b.{0,100}:|Le\b.{5,250}\ba écrit ?:|Begin forwarded message:"
     r"|-{2,} ?(?:Original Message|Forwarded [Mm]essage|Ursprüngliche Nachricht|Message d'origine) ?-{2,})\s*$"
@@ -117,14 +119,19 @@ class MailWriter:
                 self._builder.add(section.strip("\n"), separator="\n" if title else "\n\n")
 
     def _body(self, mail: Mail) -> str:
-        if mail.html and (self._options.preserve_formatting or not mail.plain.strip()):
-            try:
-                page = mail.html.encode("utf-8", errors="replace")
-                options = {"encoding": "utf-8"}
-                return read_bytes(page, "HTMLParser", options, self._probe.filename, media.HTML, self._limits).text
-            except UnreadableFileError:
-                return mail.plain  # nothing to see without pictures
-        return mail.plain
+        words = len(mail.plain.split(maxsplit=_MAX_STUB_WORDS + 1))
+        if not mail.html or (words > _MAX_STUB_WORDS and not self._options.preserve_formatting):
+            return mail.plain
+        page = self._page(mail.html)
+        says_more = len(page.split()) > _FAR_MORE * words  # "Your program cannot show this mail"
+        return page if page and (self._options.preserve_formatting or says_more) else mail.plain
+
+    def _page(self, html: str) -> str:
+        raw, options = html.encode("utf-8", errors="replace"), {"encoding": "utf-8"}
+        try:
+            return read_bytes(raw, "HTMLParser", options, self._probe.filename, media.HTML, self._limits).text
+        except UnreadableFileError:
+            return ""  # nothing to see without pictures
 
     def _write_attached(self, mail: Mail, on_progress: ProgressCallback) -> None:
         if not (self._options.include_attachment_content and self._options.extract_attachments):

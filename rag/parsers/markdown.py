@@ -1,7 +1,7 @@
 """Markdown: the text stays as it is written; headings are found, code blocks respected."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -18,6 +18,9 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
 _NO_PARAGRAPH = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t]|<|\||(?:[-*_][ \t]*){3,}$)| {4}|\t")
 _FACT = re.compile(r"([A-Za-z_][\w .-]{0,63}):[ \t]*(\S.*)?$")
+_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
+_ENTRY = re.compile(r"[ \t]*(\"[^\"]*\"|'[^']*'|[^,]*)[ \t]*(?:,|$)")
+_LISTED = re.compile(r"[ \t]*-[ \t]+(\S.*)$")
 _LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:<[^<>\n]{0,1000}>|[^()\s]{1,1000})(?:[ \t]+\"[^\"\n]{0,300}\")?\)")
 _MAX_FRONT_MATTER_CHARS = 20_000
 _MAX_LINE_CHARS = 1000
@@ -45,14 +48,14 @@ class MarkdownParser:
         return probe.media_type in self.media_types
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
-        text, _ = read_text(probe, limits, encoding=self.options.encoding)
+        text, _, warnings = read_text(probe, limits, encoding=self.options.encoding)
         if not self.options.extract_links:
             text = without_addresses(text)
         body_start = front_matter_end(text)
         headings = tuple(find_headings(text, body_start))
         metadata = front_matter(text[:body_start]) if self.options.extract_metadata else {}
         on_progress(1, 1)
-        return Document(text=text, parser="MarkdownParser", headings=headings, metadata=metadata)
+        return Document(text=text, parser="MarkdownParser", headings=headings, metadata=metadata, warnings=warnings)
 
 
 def front_matter_end(text: str) -> int:
@@ -64,14 +67,37 @@ def front_matter_end(text: str) -> int:
 
 
 def front_matter(block: str) -> dict[str, Scalar]:
-    """The scalar facts of a front matter block; lists and nested values are left out."""
+    """The facts of a front matter block, lists of plain values as joined text; what nests deeper is left out."""
     facts: dict[str, Scalar] = {}
+    lists: dict[str, list[str]] = {}
+    key = ""
     for line in block.split("\n"):
-        found = _FACT.match(line)
-        value = (found.group(2) or "").strip() if found else ""
-        if found and value and value[0] not in "[{|>&*":
-            facts[found.group(1).strip()] = value.strip("\"'")
-    return facts
+        if key in lists and (entry := _LISTED.match(line)):
+            lists[key].append(entry.group(1))
+        elif found := _FACT.match(line):
+            key, value = found.group(1).strip(), (found.group(2) or "").strip()
+            if not value or (value.startswith("[") and value.endswith("]")):
+                lists[key] = _ENTRY.findall(value[1:-1])
+            elif value[0] not in "[{|>&*":
+                facts[key] = _typed(value)
+    return facts | {key: joined for key, entries in lists.items() if (joined := _joined(entries))}
+
+
+def _joined(entries: Iterable[str]) -> str:
+    """Lists are kept as text, which `$contains` looks into; "" for one with anything but plain values."""
+    plain = [entry.strip() for entry in entries]
+    if any(entry.startswith(("[", "{")) or _FACT.match(entry) for entry in plain):
+        return ""
+    return ", ".join(entry.strip("\"'") for entry in plain if entry)
+
+
+def _typed(value: str) -> Scalar:
+    """Numbers and truth values as such, unless in quotes; a number with leading zeros is a name."""
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if _NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    return value.strip("\"'")
 
 
 def without_addresses(text: str) -> str:

@@ -1,6 +1,5 @@
 """PDF files through pdfium: text in reading order with the exact place of every page."""
 
-import gc
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -140,12 +139,6 @@ class PDFParser:
         self, pdf: Any, page_count: int, limits: ParseLimits, on_progress: ProgressCallback
     ) -> tuple[list[ComposedPage], list[int]]:
         """Each page (without text where it has no text layer) and the numbers of those that cannot be loaded."""
-        with _collector_paused():
-            return self._pages(pdf, page_count, limits, on_progress)
-
-    def _pages(
-        self, pdf: Any, page_count: int, limits: ParseLimits, on_progress: ProgressCallback
-    ) -> tuple[list[ComposedPage], list[int]]:
         pages: list[ComposedPage] = []
         damaged: list[int] = []
         length = 0
@@ -242,14 +235,13 @@ class PDFParser:
         empty: Sequence[int] = (),
     ) -> Document:
         builder = DocumentBuilder("PDFParser", limits)
-        with _collector_paused():
-            finished = finish(
-                pages,
-                entries,
-                is_tidied=self.options.clean_text,
-                keeps_running_lines=not self.options.remove_headers_footers,
-                keeps_lines=self.options.preserve_layout,
-            )
+        finished = finish(
+            pages,
+            entries,
+            is_tidied=self.options.clean_text,
+            keeps_running_lines=not self.options.remove_headers_footers,
+            keeps_lines=self.options.preserve_layout,
+        )
         for number, page in enumerate(finished, start=1):
             builder.add_page(number, page.text)
         document = builder.build(metadata=facts, empty_pages=empty, page_count=len(pages), warnings=warnings)
@@ -267,18 +259,6 @@ class _CannotOpenError(Exception):
     def __init__(self, told: UnreadableFileError) -> None:
         super().__init__(told.message)
         self.told = told
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Lines and pages make no cycles: the search for some among them would be a tenth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -49,11 +49,13 @@ def compose(page: Page, wanted: Composing, inserted: Mapping[int, str]) -> Compo
     if not page.text.strip():
         return ComposedPage("")
     lines = page.lines()
+    if not lines.texts:  # hyphens alone
+        return ComposedPage("")
     has_gaps = wanted.finds_columns and len(lines) <= _MAX_LINES_LAID_OUT and _has_gaps(page, len(lines))
-    if not (inserted or has_gaps or ("-" in page.text and _HYPHEN_END in page.text)):
+    if not (inserted or has_gaps or lines.rotated() or ("-" in page.text and _HYPHEN_END in page.text)):
         if lines.follow_each_other():
             return compose_plain(page, lines)
-        if len(lines) > 1 and (from_top := _from_top(lines)).follow_each_other(_MIN_STEP_HEIGHTS):
+        if (from_top := _from_top(lines)).follow_each_other(_MIN_STEP_HEIGHTS):
             return compose_plain(page, from_top)
     return _laid_out(page, page.whole_lines(lines), wanted, inserted, has_gaps=has_gaps)
 
@@ -160,9 +162,9 @@ class _Writer:
         self._number = 0
         self.sizes: dict[float, int] = {}
         for line in lines:
-            size = round(line.top - line.bottom, 1)
+            size = (10 * (line.top - line.bottom) + 0.5) // 1 / 10  # round() takes ten times as long
             self.sizes[size] = self.sizes.get(size, 0) + len(line.text)
-        self._usual = max(self.sizes, key=lambda size: self.sizes[size]) if self.sizes else 0.0
+        self._usual = max(self.sizes, key=self.sizes.__getitem__) if self.sizes else 0.0
         self.leading = _leading(lines, self._usual)
         self.candidates: list[Candidate] = []
         self.placed: list[tuple[Line, int]] = []

@@ -85,7 +85,8 @@ def _finished(text: str, headings: Sequence[FoundHeading], *, keeps_lines: bool)
     return FinishedPage(
         text,
         tuple(
-            (ends[each.line] + each.line, each.level, " ".join(" ".join(lines[each.line : each.last + 1]).split())) for each in at
+            (ends[each.line] + each.line, each.level, " ".join(" ".join(lines[each.line : each.last + 1]).split()))
+            for each in at
         ),
     )
 

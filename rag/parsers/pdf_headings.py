@@ -1,5 +1,6 @@
 """Headings of a PDF: from its outline where it has one, else from the sizes and weights of its lines."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,8 @@ _MAX_LINES = 3
 _MIN_MATCHED_SHARE = 0.5
 _MIN_MATCHED = 2
 _SAME_SIZE = 0.3
+_NUMBERING = "0123456789. "
+_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,14 @@ def _lines(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n")):
         lines.setdefault(_plain(line), number)
-        lines.setdefault(_plain(line.lstrip("0123456789. ")), number)
+        if line[:1] in _NUMBERING:
+            lines.setdefault(_plain(line.lstrip(_NUMBERING)), number)
     lines.pop("", None)
     return lines
 
 
 def _plain(text: str) -> str:
-    return "".join(char for char in text.lower() if char.isalnum())
+    return _NO_LETTERS.sub("", text.lower())
 
 
 def _by_size(pages: Sequence[ComposedPage]) -> list[list[FoundHeading]]:

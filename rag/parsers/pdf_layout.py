@@ -9,8 +9,9 @@ optically scanned documents" (1984), with bands instead of recursion.
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 
 from rag.parsers.pdf_page import Line, Rule
@@ -29,7 +30,9 @@ _MIN_COLUMN_FILL = 0.6
 _MIN_COLUMN_CHARS = 14
 _MAX_COLUMNS = 4
 _SLACK_POINTS = 0.1
+_MIN_GAP_POINTS = 4.0
 _LIST_MARK = re.compile(r"[•▪◦➢✓–—\-*\uf0b7\uf0a7\uf0d8\uf0fc\uf0a8]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)]")
+_MAX_MARK_CHARS = 7
 
 Interval = tuple[float, float]
 _EVERYWHERE: Interval = (float("-inf"), float("inf"))
@@ -47,17 +50,20 @@ Block = list[Line] | Table
 
 @dataclass(slots=True)
 class _Band:
-    """Rows below each other. `left` and `right` are its outermost edges, `gaps` what is empty in every row."""
+    """Rows below each other. `left` and `right` are its outermost edges, `gaps` what is empty in every row.
+
+    Args:
+        gutters: gaps with text on both sides.
+    """
 
     rows: list[Row]
     left: float
     right: float
     gaps: list[Interval]
+    gutters: list[Interval] = field(init=False)
 
-    @property
-    def gutters(self) -> list[Interval]:
-        """Gaps with text on both sides."""
-        return [gap for gap in self.gaps if gap[0] >= self.left and gap[1] <= self.right]
+    def __post_init__(self) -> None:
+        self.gutters = [gap for gap in self.gaps if gap[0] >= self.left and gap[1] <= self.right]
 
     def grown(self, row: Row) -> "_Band":
         """The band with another row; both share the list of rows."""
@@ -87,17 +93,19 @@ def arrange(words: Iterable[Line], rules: Sequence[Rule] = (), *, finds_tables: 
 def _rows(words: Iterable[Line]) -> list[list[Line]]:
     """Words of one baseline, top row first."""
     rows: list[list[Line]] = []
-    for word in sorted(words, key=lambda each: -each.bottom):
-        if rows and abs(rows[-1][0].bottom - word.bottom) <= _SAME_ROW_HEIGHTS * min(word.height, rows[-1][0].height):
+    bottom = height = 0.0
+    for word in sorted(words, key=attrgetter("bottom"), reverse=True):
+        if rows and abs(bottom - word.bottom) <= _SAME_ROW_HEIGHTS * min(word.height, height):
             rows[-1].append(word)
         else:
             rows.append([word])
+            bottom, height = word.bottom, word.height
     return rows
 
 
 def _pieces(words: list[Line]) -> Row:
     """Words of a row joined over gaps of ordinary width, left to right."""
-    words.sort(key=lambda each: each.left)
+    words.sort(key=attrgetter("left"))
     pieces: Row = []
     for word in words:
         if pieces and _follows(pieces[-1], word):
@@ -109,7 +117,9 @@ def _pieces(words: list[Line]) -> Row:
 
 def _follows(piece: Line, word: Line) -> bool:
     gap = word.left - piece.right
-    return gap <= GAP_HEIGHTS * max(piece.height, word.height) or _LIST_MARK.fullmatch(piece.text) is not None
+    return gap <= GAP_HEIGHTS * max(piece.height, word.height) or (
+        len(piece.text) <= _MAX_MARK_CHARS and _LIST_MARK.fullmatch(piece.text) is not None
+    )
 
 
 def joined(lines: Sequence[Line]) -> Line:
@@ -171,22 +181,28 @@ def _is_apart(band: _Band, row: Row) -> bool:
 
 def _free(row: Row) -> list[Interval]:
     """The empty strips of a row, the margins included."""
-    edges = [_EVERYWHERE[0], *(edge for piece in row for edge in (piece.left, piece.right)), _EVERYWHERE[1]]
-    return [(edges[index], edges[index + 1]) for index in range(0, len(edges), 2)]
+    lefts, rights = [piece.left for piece in row], [piece.right for piece in row]
+    return list(zip([_EVERYWHERE[0], *rights], [*lefts, _EVERYWHERE[1]], strict=True))
 
 
 def _common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
     """What is empty in both, where it is wide enough to part columns; both rise."""
-    found, first, second = [], 0, 0
-    while first < len(one) and second < len(other):
-        left, right = max(one[first][0], other[second][0]), min(one[first][1], other[second][1])
-        if right - left >= 4.0:
-            found.append((left, right))
-        if one[first][1] < other[second][1]:
-            first += 1
-        else:
-            second += 1
-    return found
+    found = []
+    ones, others = iter(one), iter(other)
+    try:
+        left, right = next(ones)
+        other_left, other_right = next(others)
+        while True:
+            begin = max(left, other_left)
+            end = min(right, other_right)
+            if end - begin >= _MIN_GAP_POINTS:
+                found.append((begin, end))
+            if right < other_right:
+                left, right = next(ones)
+            else:
+                other_left, other_right = next(others)
+    except StopIteration:
+        return found
 
 
 def _read(band: _Band, rules: Sequence[Rule], *, finds_tables: bool) -> Iterator[tuple[Block, bool]]:

@@ -28,16 +28,18 @@ Floats: TypeAlias = NDArray[np.float32]
 Columns: TypeAlias = Sequence[list[float]]
 
 
-def _quick(function: Any, *arguments: Any) -> Any:
+def _quick(function: Any, *arguments: Any, returns: Any = ctypes.c_int) -> Any:
     """The same function, called with plain addresses and without giving up the interpreter: it takes nanoseconds."""
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None, "pdfium is loaded"
-    return ctypes.PYFUNCTYPE(ctypes.c_int, *arguments)(address)
+    return ctypes.PYFUNCTYPE(returns, *arguments)(address)
 
 
 _GET_BOX = _quick(pdfium.FPDFText_GetLooseCharBox, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _GET_RECT = _quick(pdfium.FPDFText_GetRect, ctypes.c_void_p, ctypes.c_int, *[ctypes.c_void_p] * 4)
 _GET_TEXT = _quick(pdfium.FPDFText_GetText, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+_GET_OBJECT = _quick(pdfium.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_int, returns=ctypes.c_void_p)
+_GET_TYPE = _quick(pdfium.FPDFPageObj_GetType, ctypes.c_void_p)
 _GET_WEIGHT = _quick(pdfium.FPDFText_GetFontWeight, ctypes.c_void_p, ctypes.c_int)
 _GET_FONT = _quick(
     pdfium.FPDFText_GetFontInfo, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p
@@ -109,7 +111,8 @@ class Lines:
         self.height = list(map(sub, self.top, self.bottom))
         self.steps = list(map(sub, self.bottom, self.bottom[1:]))
         """From each line down to the next."""
-        self.may_be_rotated = max(map(sub, self.right, self.left)) >= _ROTATED_WIDTH_SHARE * min(self.height)
+        widest = max(map(sub, self.right, self.left), default=0.0)
+        self.may_be_rotated = widest >= _ROTATED_WIDTH_SHARE * min(self.height, default=0.0)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -139,9 +142,7 @@ class Lines:
         return Lines(self._page_text, pick(self.texts), pick(self.starts), boxes)
 
     def follow_each_other(self, least: float = _SAME_ROW_HEIGHTS) -> bool:
-        """Whether every line stands so many line heights below the one before it, and none is turned."""
-        if self.rotated():
-            return False
+        """Whether every line stands so many line heights below the one before it."""
         if not self.steps or min(self.steps) > least * max(self.height):
             return True
         return all(map(gt, self.steps, [least * height for height in self.height[1:]]))
@@ -216,7 +217,11 @@ class Page:
 
     def pieces(self, lines: Sequence[Line], gap_heights: float) -> list[Line]:
         """The lines cut where a gap between two words is wider than so many line heights."""
-        words = [match.span() for line in lines for match in _WORD.finditer(self.text, line.start, line.end)]
+        words: list[tuple[int, int]] = []
+        behind_lines = []
+        for line in lines:
+            words += [match.span() for match in _WORD.finditer(self.text, line.start, line.end)]
+            behind_lines.append(len(words))
         first, last = self._boxes([start for start, _ in words]), self._boxes([end - 1 for _, end in words])
         ends = {line.end: line.is_broken for line in lines}
         height = first[:, 1] - first[:, 3]
@@ -224,17 +229,18 @@ class Page:
         highest = np.maximum(height[1:], height[:-1])
         is_apart = (gap > gap_heights * highest) | (gap < -highest)
         is_apart |= np.abs(first[1:, 3] - first[:-1, 3]) > _SAME_PIECE_HEIGHTS * highest
-        is_apart |= np.array([end in ends for _, end in words[:-1]], bool)
+        is_apart[[behind - 1 for behind in behind_lines if 0 < behind < len(words)]] = True
         begins = [0, *(np.flatnonzero(is_apart) + 1).tolist()]
         found = []
+        boxes, rights = first.tolist(), last[:, 2].tolist()
         for begin, behind in zip(begins, [*begins[1:], len(words)], strict=True):
             if begin == behind:
                 continue
             start, end = words[begin][0], words[behind - 1][1]
-            left, top, _, bottom = first[begin].tolist()
+            left, top, _, bottom = boxes[begin]
             text = self.text[start:end]
             piece = Line(" ".join(text.split()), start, end, left, bottom, top, ends.get(end, False))
-            piece.right = max(float(last[behind - 1, 2]), left)
+            piece.right = max(rights[behind - 1], left)
             found.append(piece)
         return found
 
@@ -258,10 +264,12 @@ class Page:
         """The straight lines drawn on the page, and the edges of boxes."""
         found: list[Rule] = []
         edges = tuple(ctypes.c_float() for _ in range(4))
+        page = ctypes.c_void_p.from_buffer(self.handle).value
         for index in range(min(self.object_count, _MAX_OBJECTS)):
-            part = pdfium.FPDFPage_GetObject(self.handle, index)
-            if pdfium.FPDFPageObj_GetType(part) != pdfium.FPDF_PAGEOBJ_PATH:
+            address = _GET_OBJECT(page, index)
+            if not address or _GET_TYPE(address) != pdfium.FPDF_PAGEOBJ_PATH:
                 continue
+            part = ctypes.cast(address, pdfium.FPDF_PAGEOBJECT)
             if pdfium.FPDFPath_CountSegments(part) > _BOX_SEGMENTS:
                 found.extend(_strokes(part))
             elif pdfium.FPDFPageObj_GetBounds(part, *edges):

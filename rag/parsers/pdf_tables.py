@@ -1,6 +1,7 @@
 """Cells that stand under each other → a Markdown table; no table where prose only happens to line up."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
@@ -88,9 +89,10 @@ def _levels(rows: Sequence[Row], rules: Sequence[Rule]) -> list[float]:
 def _between_rules(rows: Sequence[Row], cells: Sequence[Cells], levels: Sequence[float]) -> list[list[Cells]]:
     """Rows that stand between the same two rules are one row of the table."""
     groups: dict[int, list[Cells]] = {}
+    rising = [-level for level in levels]
     for row, row_cells in zip(rows, cells, strict=True):
         middle = (row[0].bottom + row[0].top) / 2
-        groups.setdefault(sum(level > middle for level in levels), []).append(row_cells)
+        groups.setdefault(bisect_left(rising, -middle), []).append(row_cells)
     return [groups[key] for key in sorted(groups)]
 
 
@@ -120,4 +122,6 @@ def _texts(group: Sequence[Cells], column_count: int) -> list[str]:
 
 
 def _joined(lines: Sequence[Line]) -> str:
+    if len(lines) == 1:
+        return lines[0].text.strip(f" {HYPHEN_MARK}")
     return "".join(line.text + (HYPHEN_MARK if line.is_broken else " ") for line in lines).strip(f" {HYPHEN_MARK}")

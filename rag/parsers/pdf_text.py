@@ -43,9 +43,7 @@ def join_hyphenated(pages: Sequence[str]) -> list[str]:
         keeps = _is_chained(around) or _keeps_hyphen(left, right, known)
         return f"{left}-{right}" if keeps else left + right
 
-    return [
-        _BROKEN_WORD.sub(repair, page).replace(HYPHEN_MARK, "-") if HYPHEN_MARK in page else page for page in pages
-    ]
+    return [_BROKEN_WORD.sub(repair, page).replace(HYPHEN_MARK, "-") if HYPHEN_MARK in page else page for page in pages]
 
 
 def tidy(text: str) -> str:

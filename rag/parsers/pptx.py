@@ -52,7 +52,7 @@ class PresentationParser:
                 )
             for number, slide in enumerate(slides, start=1):
                 hidden += [number] if slide.is_hidden else []
-                with builder.page(number):
+                with builder.page(number, "slide"):
                     if not self._add_slide(builder, number, slide):
                         empty.append(number)
                 on_progress(number, len(slides))
@@ -61,7 +61,6 @@ class PresentationParser:
         return builder.build(
             metadata=facts if self.options.extract_metadata else {},
             page_count=len(slides),
-            page_unit="slide",
             empty_pages=empty,
             warnings=_said(hidden, self.options.hidden_slides),
         )

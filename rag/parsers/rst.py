@@ -1,4 +1,4 @@
-"""reStructuredText: the text stays as it is written; titles are found, comments and markup of places dropped."""
+"""reStructuredText: titles and tables are found, comments and the markup of places and directives dropped."""
 
 import re
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from rag.parsers import media
 from rag.parsers.base import FileProbe, ParseLimits, ProgressCallback, no_progress
 from rag.parsers.builder import DocumentBuilder
 from rag.parsers.decoding import read_text
+from rag.parsers.rst_blocks import plain_blocks
 from rag.registry import ComponentOptions
 from rag.types import Document, Scalar
 
@@ -42,14 +43,14 @@ class RSTParser:
         return probe.media_type in self.media_types
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
-        text, _ = read_text(probe, limits, encoding=self.options.encoding)
+        text, _, warnings = read_text(probe, limits, encoding=self.options.encoding)
         builder = DocumentBuilder("RSTParser", limits)
-        lines = list(_without_comments(text.split("\n")))
+        lines = list(plain_blocks(list(_without_comments(text.split("\n")))))
         _write(builder, lines)
         if not builder.has_text:
             raise NoTextError(f"'{probe.filename}' has no text: it holds comments and references only")
         on_progress(1, 1)
-        return builder.build(metadata=_facts(lines) if self.options.extract_metadata else {})
+        return builder.build(metadata=_facts(lines) if self.options.extract_metadata else {}, warnings=warnings)
 
 
 def _write(builder: DocumentBuilder, lines: list[str]) -> None:

@@ -9,6 +9,15 @@ from typing import Final
 from rag.errors import UnreadableFileError
 from rag.parsers.decoding import clean
 from rag.parsers.markup import linked
+from rag.parsers.rtf_words import (
+    CHARACTERS,
+    CODECS,
+    ENDS_OF_PARAGRAPHS,
+    READ_THOUGH_OPTIONAL,
+    SINKS,
+    SKIPPED,
+    SYMBOLS,
+)
 
 _TOKEN: Final = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)|.", re.DOTALL
@@ -16,34 +25,6 @@ _TOKEN: Final = re.compile(
 _ADDRESS: Final = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _HEADING_NAME: Final = re.compile(r"\s*(?:heading ([1-9])|title)\s*;?\s*", re.IGNORECASE)
 _MAX_DEPTH: Final = 10_000
-_CODECS: Final = {
-    0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gbk", 136: "big5", 161: "cp1253",
-    162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874",
-    238: "cp1250", 255: "cp437",
-}  # fmt: skip
-"""By the number of a font's character set."""
-_CHARACTERS: Final = {
-    "tab": "\t", "line": "\n", "emdash": "—", "endash": "–", "lquote": "‘", "rquote": "’", "ldblquote": "“",
-    "rdblquote": "”", "bullet": "•", "emspace": " ", "enspace": " ", "qmspace": " ",
-}  # fmt: skip
-_SYMBOLS: Final = {b"~": " ", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}"}
-_SKIPPED: Final = frozenset(
-    {
-        "bkmkend", "bkmkstart", "buptim", "category", "colortbl", "comment", "company", "creatim", "doccomm",
-        "filetbl", "hlinkbase", "keywords", "manager", "nonesttables", "nonshppict", "operator", "pict", "printim",
-        "private", "revtim", "rxe", "shprslt", "sp", "stylerestrictions", "tc", "tcn", "template", "txe", "upr", "xe",
-    }
-)  # fmt: skip
-_SINKS: Final = frozenset(
-    {
-        "annotation", "atnauthor", "author", "fldinst", "fonttbl", "footer", "footerf", "footerl", "footerr",
-        "footnote", "header", "headerf", "headerl", "headerr", "listtext", "pntext", "shptxt", "stylesheet", "subject",
-        "title",
-    }
-)  # fmt: skip
-"""Groups whose words do not go where the group stands."""
-_READ_THOUGH_OPTIONAL: Final = frozenset({"annotation", "atnauthor", "fldinst", "shpinst", "shptxt", "ud", "listtext"})
-_ENDS_OF_PARAGRAPHS: Final = frozenset({"par", "page", "sect", "column"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +179,7 @@ class RtfReader:
         elif symbol in b"\r\n":
             self._end_paragraph_or_line()
         else:
-            self._add(_SYMBOLS.get(symbol, ""))
+            self._add(SYMBOLS.get(symbol, ""))
 
     def _open_group(self) -> None:
         self._flush()
@@ -213,7 +194,7 @@ class RtfReader:
             return
         state, self._state = self._state, self._stack.pop()
         self._to_skip = 0
-        if state.group in _SINKS and not state.is_skipped:
+        if state.group in SINKS and not state.is_skipped:
             self._close_sink(state.group, clean("".join(state.sink)))
         elif self._state.group == "stylesheet":
             named = _HEADING_NAME.fullmatch("".join(state.sink))
@@ -250,9 +231,9 @@ class RtfReader:
     def _control(self, word: str, number: int | None) -> None:
         if self._begins_destination(word):
             return
-        if word in _CHARACTERS:
-            self._add(_CHARACTERS[word])
-        elif word in _ENDS_OF_PARAGRAPHS:
+        if word in CHARACTERS:
+            self._add(CHARACTERS[word])
+        elif word in ENDS_OF_PARAGRAPHS:
             self._end_paragraph_or_line()
         elif (handle := self._words_of_control.get(word)) is not None:
             handle(number)
@@ -261,11 +242,11 @@ class RtfReader:
 
     def _begins_destination(self, word: str) -> bool:
         state = self._state
-        if word in _SKIPPED or (state.is_optional and word not in _READ_THOUGH_OPTIONAL):
+        if word in SKIPPED or (state.is_optional and word not in READ_THOUGH_OPTIONAL):
             self._state = replace(state, is_skipped=True, is_optional=False)
         elif word == "ud":
             self._state = replace(state, is_skipped=False, is_optional=False)
-        elif word in _SINKS and (not state.is_skipped or word == "shptxt"):
+        elif word in SINKS and (not state.is_skipped or word == "shptxt"):
             self._state = replace(state, sink=[], group=word, is_hidden=False, is_optional=False, is_skipped=False)
         elif word == "shpinst":
             self._state = replace(state, is_optional=False)
@@ -370,8 +351,8 @@ class RtfReader:
         self._state = replace(self._state, codec=self._fonts.get(self._font, self._codec))
 
     def _set_charset(self, number: int | None) -> None:
-        if number in _CODECS and number:
-            self._fonts[self._font] = _CODECS[number]
+        if number in CODECS and number:
+            self._fonts[self._font] = CODECS[number]
 
     def _hide(self, number: int | None) -> None:
         self._state = replace(self._state, is_hidden=number != 0)

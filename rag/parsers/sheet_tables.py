@@ -21,6 +21,8 @@ class Table:
     """`rows` can be read once, and before the next table is asked for."""
 
     title: str
+    header: list[str]
+    """The row of names as it stands there."""
     columns: list[str]
     rows: Iterator[Numbered]
     numeric: set[int] = field(default_factory=set)
@@ -69,7 +71,8 @@ def tables_of(sheet: Sheet, skipped_rows: int = 0, *, find_titles: bool = True) 
     ahead.skip_blank()
     while ahead.peek() is not None:
         title = _title(ahead) if find_titles else ""
-        table = Table(title, _columns(ahead, sheet), iter(()))
+        header = _header(ahead, sheet)
+        table = Table(title, header, column_names(header), iter(()))
         table.rows = _rows(ahead, table)
         yield table
         for _row in table.rows:
@@ -115,7 +118,7 @@ def _title(ahead: _Ahead) -> str:
     return " – ".join(lines)
 
 
-def _columns(ahead: _Ahead, sheet: Sheet) -> list[str]:
+def _header(ahead: _Ahead, sheet: Sheet) -> list[str]:
     """The names of the columns; below a name that is merged over several columns stands a second row of names."""
     levels: list[list[str]] = []
     has_groups = True
@@ -133,7 +136,7 @@ def _columns(ahead: _Ahead, sheet: Sheet) -> list[str]:
         levels.append(names)
     width = max((len(names) for names in levels), default=0)
     parts = [[names[column] for names in levels if column < len(names)] for column in range(width)]
-    return column_names([" ".join(dict.fromkeys(filter(None, each))) for each in parts])
+    return [" ".join(dict.fromkeys(filter(None, each))) for each in parts]
 
 
 def _rows(ahead: _Ahead, table: Table) -> Iterator[Numbered]:
@@ -167,7 +170,7 @@ def _begins_table(ahead: _Ahead, table: Table) -> bool:
 
 
 def _filled(row: Row) -> bool:
-    return any(cell is not None and cell != "" for cell in row)
+    return bool(row) and (row[-1] not in {None, ""} or any(cell is not None and cell != "" for cell in row))
 
 
 def _columns_of(row: Row) -> list[int]:

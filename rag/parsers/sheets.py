@@ -22,6 +22,7 @@ class Sheet:
         rows: from the first one on; blank rows are empty lists or hold only None.
         spans: of merged cells (row, column) of the first → (rows, columns); known when the rows they begin in are.
         notes: row → column → the text of the note or comment on the cell.
+        uncomputed_count: formulas read so far whose value no program has computed; they stand there as written.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Sheet:
     rows: Iterator[Row]
     spans: MutableMapping[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     notes: MutableMapping[int, dict[int, str]] = field(default_factory=dict)
+    uncomputed_count: int = 0
 
 
 class Workbook(Protocol):

@@ -106,8 +106,16 @@ class OdsWorkbook:
             sheet.notes.setdefault(place[0], {})[place[1]] = " ".join(plain_text(note).split())
         formula = cell.get(f"{TABLE}formula")
         if self._with_formulas and formula:
-            return str(formula).partition(":")[2] or str(formula)
-        return _typed(cell)
+            return _written(formula)
+        value = _typed(cell)
+        if value is None and formula and cell.get(f"{OFFICE}value-type") is None:
+            sheet.uncomputed_count += 1
+            return _written(formula)
+        return value
+
+
+def _written(formula: str) -> str:
+    return formula.partition(":")[2] or formula
 
 
 def _columns(cell: Any) -> int:

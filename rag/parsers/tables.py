@@ -49,6 +49,8 @@ def render_row(
     """One line, `Column: value; Column: value`, without the empty cells; "" if all are."""
     pairs = []
     for index, cell in enumerate(cells):
+        if not cell:
+            continue
         value = one_line(cell)
         if value and value not in na_values:
             name = columns[index] if index < len(columns) else f"column {index + 1}"

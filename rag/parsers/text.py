@@ -38,12 +38,12 @@ class TextParser:
         return probe.media_type in self.media_types
 
     def parse(self, probe: FileProbe, limits: ParseLimits, on_progress: ProgressCallback = no_progress) -> Document:
-        text, encoding = read_text(probe, limits, encoding=self.options.encoding)
+        text, encoding, warnings = read_text(probe, limits, encoding=self.options.encoding)
         if self.options.clean_text:
             text = _tidy(text)
         on_progress(1, 1)
         metadata = {"encoding": encoding} if self.options.extract_metadata else {}
-        return Document(text=text, parser="TextParser", metadata=metadata)
+        return Document(text=text, parser="TextParser", metadata=metadata, warnings=warnings)
 
 
 def _tidy(text: str) -> str:

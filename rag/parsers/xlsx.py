@@ -14,12 +14,11 @@ from rag.parsers.builder import DocumentBuilder
 from rag.parsers.decoding import check_size, clean
 from rag.parsers.sheet_tables import Table, tables_of
 from rag.parsers.sheets import ERRORS, Row, Sheet, Workbook, shown
-from rag.parsers.tables import NA_VALUES, MetadataColumns, missing_columns, render_row, row_values
+from rag.parsers.tables import NA_VALUES, MetadataColumns, missing_columns, one_line, render_row, row_values
 from rag.registry import ComponentOptions
 from rag.types import Document
 
 _PROGRESS_EVERY_ROWS = 500
-_MAX_CELLS_PER_CHAR = 2
 
 
 class ExcelParser:
@@ -56,13 +55,13 @@ class ExcelParser:
         _check(probe, limits)
         builder = DocumentBuilder("ExcelParser", limits)
         with readable_package(probe), self._opened(probe) as workbook:
-            reading = _Reading(builder, self.options, on_progress, _MAX_CELLS_PER_CHAR * limits.max_text_chars)
+            reading = _Reading(builder, self.options, on_progress, limits.max_text_chars)
             for sheet in workbook.sheets():
                 reading.add(sheet)
             facts = {"sheet_names": ", ".join(reading.names), **workbook.facts}
         notes = [*workbook.warnings, *reading.warnings(probe)]
         if not builder.row_count:
-            raise NoTextError(f"'{probe.filename}': the workbook has no rows below the column names of any sheet")
+            raise NoTextError(f"'{probe.filename}': the workbook has no text in any sheet")
         on_progress(builder.row_count, builder.row_count)
         return builder.build(metadata=facts if self.options.extract_metadata else {}, warnings=notes)
 
@@ -125,9 +124,14 @@ class _Reading:
             with self._builder.part("sheet", name):
                 self._add_tables(sheet, name)
         if self._builder.row_count == before:
-            self._said.append(f"Sheet '{name}' has no rows below its column names.")
+            self._said.append(f"Sheet '{name}' has no rows.")
         elif sheet.is_hidden:
             self._said.append(f"Sheet '{name}' is hidden in the file, and was read all the same.")
+        if sheet.uncomputed_count:
+            self._said.append(
+                f"Sheet '{name}': formulas shown as written, since no program has computed their values: "
+                f"{sheet.uncomputed_count}."
+            )
         if self._error_count:
             self._said.append(
                 f"Sheet '{name}': cells left out since they show an error (#REF! …): {self._error_count}."
@@ -151,7 +155,7 @@ class _Reading:
             self._cell_count += len(row)
             if self._cell_count > self._max_cells:
                 raise LimitExceededError(
-                    f"the workbook has more than {self._max_cells:,} cells, {_MAX_CELLS_PER_CHAR} per character that "
+                    f"the workbook has more than {self._max_cells:,} cells, one per character that "
                     "a text may have (LF_MAX_TEXT_CHARS); split the file or raise the limit"
                 )
             yield row
@@ -164,15 +168,11 @@ class _Reading:
             begun = self._add_table(sheet, table, "" if begun else name, title) or begun
 
     def _add_table(self, sheet: Sheet, table: Table, sheet_name: str, title: str) -> bool:
-        """Append a table unless it has no rows, with the headings above it; says whether it had."""
+        """Append a table unless it is blank, with the headings above it; says whether it was not."""
         self._columns.update(table.columns)
         headings = [pair for pair in ((sheet_name, 1), (title, 2)) if pair[0]]
         before = self._builder.row_count
-        for index, row in table.rows:
-            self._error_count += sum(isinstance(cell, str) and cell in ERRORS for cell in row)
-            cells = _with_notes([shown(cell) for cell in row], sheet, index)
-            if not (line := render_row(table.columns, cells, self._options.na_values)):
-                continue
+        for line, cells in self._lines(sheet, table):
             if self._builder.row_count == before:
                 for heading, level in headings:
                     self._builder.add_heading(heading, level)
@@ -181,6 +181,18 @@ class _Reading:
             if self._builder.row_count % _PROGRESS_EVERY_ROWS == 0:
                 self._on_progress(self._builder.row_count, None)
         return self._builder.row_count > before
+
+    def _lines(self, sheet: Sheet, table: Table) -> Iterator[tuple[str, Sequence[str]]]:
+        """Each row as text and as cells; of a table without rows, what would be its column names."""
+        has_rows = False
+        for index, row in table.rows:
+            self._error_count += sum(isinstance(cell, str) and cell in ERRORS for cell in row if cell is not None)
+            cells = _with_notes(["" if cell is None else shown(cell) for cell in row], sheet, index)
+            if line := render_row(table.columns, cells, self._options.na_values):
+                has_rows = True
+                yield line, cells
+        if not has_rows and (names := [one_line(name) for name in dict.fromkeys(table.header) if name.strip()]):
+            yield "; ".join(names), []
 
 
 def _with_notes(cells: list[str], sheet: Sheet, index: int) -> Sequence[str]:

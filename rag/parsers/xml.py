@@ -46,6 +46,7 @@ _MAX_ATTRIBUTE_CHARS = 300
 _MAX_HEADING_CHARS = 300
 _RECORD_DEPTH = 2
 _MAX_DEPTH = 200
+_MAX_LABEL_CHARS = 120
 
 
 class XMLParser:
@@ -80,6 +81,8 @@ class XMLParser:
             parser.close()
         except etree.XMLSyntaxError as error:
             reason = str(error.msg or "it ends too early").partition(", line ")[0]
+            if "amplification" in reason.casefold():
+                reason = "its entities stand for far more text than the file holds, and are not read"
             place = f"line {error.lineno}" if error.lineno else "at its end"
             raise UnreadableFileError(f"'{probe.filename}' is not valid XML: {place}: {clean(reason)}") from error
         except (ValueError, LookupError) as error:  # a declared encoding that is not known
@@ -165,9 +168,9 @@ class _Reader:
         return [_Line(f"{self._label(element)}{f' ({own})' if own else ''}: {text}")]
 
     def _label(self, element: _Element) -> str:
-        """The path below a child of the root."""
+        """Its name, and that of the element around it below a child of the root."""
         above = [each.name for each in self._open[_RECORD_DEPTH:] if each.name not in _PROSE]
-        return clean(".".join([*above, element.name]))
+        return clean(".".join([*above[-1:], element.name]))[-_MAX_LABEL_CHARS:]
 
     def _level(self) -> int:
         sections = [each for each in self._open if each.name not in _WRAPPERS]

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,23 @@ import numpy as np
 from rag import types
 from rag.chunkers.base import Chunker, Distances, MeaningChunker
 from rag.embedders.base import Embedder
-from rag.errors import EmbeddingError, LimitExceededError, NoTextError, UnreadableFileError
+from rag.errors import EmbeddingError, InvalidInputError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.extractors.base import Extractor
-from rag.parsers.base import FileProbe, ParseLimits, Parser, ProgressCallback, no_progress
+from rag.gaps import MAX_GAP_CHARS, usual_gap
+from rag.parsers.base import FileProbe, ParseLimits, Parser, ProgressCallback, naming, no_progress
+from rag.parsers.detect import remedy
 from rag.stores.base import Store
 from rag.types import Chunk, Document, Record, Scalar, Vector
 
 WRITE_SLICE = 64
 """Chunks that are embedded and written at once; between two slices a cancel is noticed."""
+SHOWN_CHARS = 200
+"""Of what an extractor failed with."""
+_FAULTS = (
+    ArithmeticError, AssertionError, AttributeError, InvalidInputError, LookupError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""Of an extractor itself: a limit of time, a cancel or a server that is away passes through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,8 @@ def parse_file(
     first_error: UnreadableFileError | None = None
     for route in _candidates(probe, routes):
         try:
-            document = route.parser.parse(probe, limits, on_progress)
+            with naming(probe.filename):
+                document = route.parser.parse(probe, limits, on_progress)
         except UnreadableFileError as error:
             first_error = first_error or error
             continue
@@ -129,7 +139,7 @@ def _no_parser(probe: FileProbe, routes: Sequence[ParseRoute]) -> UnreadableFile
         return NoTextError(f"'{probe.filename}' is empty (0 bytes); upload it again with its content")
     return UnreadableFileError(
         f"no parser of this strategy takes '{probe.filename}' (its bytes are {probe.media_type}); "
-        f"its parsers: {names}. Convert the file or add a parser for this type"
+        f"its parsers: {names}{remedy(probe) or '. Convert the file or add a parser for this type'}"
     )
 
 
@@ -147,8 +157,13 @@ def build_metadata(
     chunks: Sequence[Chunk],
     route: ParseRoute,
     extractors: Sequence[ExtractRoute],
+    on_failed: Callable[[str], None] = lambda _sentence: None,
 ) -> Iterator[dict[str, Scalar]]:
-    """The metadata of each chunk, in order: where it stands, what it is part of, what extractors found."""
+    """The metadata of each chunk, in order: where it stands, what it is part of, what extractors found.
+
+    Args:
+        on_failed: told of an extractor that fails at a chunk, and is left out from there on.
+    """
     common: dict[str, Scalar] = {
         "filename": identity.filename,
         "source": identity.filename,
@@ -163,15 +178,16 @@ def build_metadata(
     }
     active = [each for each in extractors if each.wants(identity.filename)]
     named = _with_name(document, identity.filename)
-    for chunk in chunks:
+    for chunk, following in zip_longest(chunks, chunks[1:]):
         # Ours last: what filters and citations rely on cannot be replaced by what a document or an extractor says.
         yield {
             **document.metadata,
             **_shared_values(document, chunk),
-            **_extracted(active, chunk, named),
+            **_extracted(active, chunk, named, on_failed),
             **common,
             **_position(identity, chunk),
             **_place(document, chunk),
+            **_gap(document, chunk, following, route.chunk_strategy),
         }
 
 
@@ -205,6 +221,8 @@ def _position(identity: FileIdentity, chunk: Chunk) -> dict[str, Scalar]:
         position |= {"page_number": chunk.page_start, "page_start": chunk.page_start, "page_end": chunk.page_end}
     if chunk.heading_path:
         position["heading_path"] = " > ".join(chunk.heading_path)
+    if chunk.section_titles:
+        position["section_titles"] = "; ".join(chunk.section_titles)
     if chunk.table_header:
         position["table_header"] = chunk.table_header
     if chunk.parent is not None:
@@ -213,20 +231,41 @@ def _position(identity: FileIdentity, chunk: Chunk) -> dict[str, Scalar]:
 
 
 def _place(document: Document, chunk: Chunk) -> dict[str, Scalar]:
-    """The parts that hold the chunk, inner ones last; a slide's number under its own name besides."""
+    """The parts that hold the chunk, inner ones last; a slide's number under its own name besides.
+
+    What counts is its last character: it may begin with a heading that stands before the part.
+    """
     place: dict[str, Scalar] = {}
-    for part in document.parts[: bisect_right(document.parts, chunk.start, key=lambda part: part.start)]:
-        if chunk.start < part.end:
+    last = chunk.end - 1
+    for part in document.parts[: bisect_right(document.parts, last, key=lambda part: part.start)]:
+        if last < part.end:
             place[part.kind] = part.name
-    if document.page_unit == "slide" and chunk.page_start is not None:
+    page = bisect_right(document.pages, last, key=lambda page: page.start) - 1
+    if chunk.page_start is not None and document.pages[page].unit == "slide":
         place["slide_number"] = chunk.page_start
     return place
 
 
-def _extracted(extractors: Sequence[ExtractRoute], chunk: Chunk, document: Document) -> dict[str, Scalar]:
+def _gap(document: Document, chunk: Chunk, following: Chunk | None, strategy: str) -> dict[str, Scalar]:
+    """The white space before the next chunk, where expanders could not tell it from the chunks."""
+    gap = document.text[chunk.end : following.start] if following is not None else ""
+    is_told = len(gap) <= MAX_GAP_CHARS and gap != usual_gap(chunk.text, len(gap), strategy)
+    return {"gap_after": gap} if is_told else {}
+
+
+def _extracted(
+    extractors: list[ExtractRoute], chunk: Chunk, document: Document, on_failed: Callable[[str], None]
+) -> dict[str, Scalar]:
+    """One that fails is taken out of `extractors`: what it would have found is not worth the file."""
     found: dict[str, Scalar] = {}
-    for each in extractors:
-        values = each.extractor.extract(chunk.text, document)
+    for each in tuple(extractors):
+        try:
+            values = each.extractor.extract(chunk.text, document)
+        except _FAULTS as error:
+            extractors.remove(each)
+            reason = f"{type(error).__name__}: {error}"[:SHOWN_CHARS]
+            on_failed(f"extractor '{each.name}' failed at chunk {chunk.index} and is left out from there on ({reason})")
+            continue
         found |= {key: flat for key, value in values.items() if (flat := _flat(value)) is not None}
         found[f"extractor_{each.name}"] = True
     return found

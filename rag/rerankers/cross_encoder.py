@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from rag.embedders.hardware import choose_device
 from rag.embedders.options import secret_text
-from rag.embedders.weights import ModelFiles, locate
+from rag.embedders.weights import INSTEAD, ModelFiles, is_held, is_path, locate
 from rag.errors import InvalidInputError, UpstreamError
 from rag.rerankers.base import RerankerOptions
 
@@ -49,6 +49,11 @@ class CrossEncoderReranker:
     def __init__(self, options: Options, *, embedder: "Embedder", models: "Models") -> None:
         self._options = options
 
+    @staticmethod
+    def is_at_hand(options: Options) -> bool:
+        """Whether the model is the default one, or one that this machine holds by its Hugging Face name."""
+        return options.model == DEFAULT_MODEL or is_held(_full_name(options.model))
+
     def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         if not texts:
             return []
@@ -67,14 +72,20 @@ class CrossEncoderReranker:
 
     def _loaded(self) -> "_Model":
         options = self._options
-        name = options.model if "/" in options.model or options.model.startswith((".", "~")) else ""
         try:
-            files = locate(name or f"cross-encoder/{options.model}", secret_text(options.hf_token))
+            files = locate(_full_name(options.model), secret_text(options.hf_token))
+        except UpstreamError as error:  # what it would use instead embeds, and cannot rerank
+            raise UpstreamError(error.message.removesuffix(INSTEAD)) from error
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:  # a path or a file that is none
             raise InvalidInputError(f"model '{options.model[:200]}' cannot be read ({type(error).__name__})") from error
         device = choose_device(options.device)
         with _load_lock:
             return _load(files, device)
+
+
+def _full_name(model: str) -> str:
+    """A bare name belongs to the `cross-encoder` organisation."""
+    return model if "/" in model or is_path(model) else f"cross-encoder/{model}"
 
 
 class _Model:

@@ -8,7 +8,7 @@ beside both, by what is asked and found, with nothing to be tuned to a collectio
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -110,7 +110,7 @@ def exact_matches(text: str, hits: Sequence[Hit]) -> tuple[Values, float]:
     if not terms:
         return {}, 0.0
     bodies = {hit.id: _Searched(hit) for hit in hits}
-    holders = {term: {key for key, body in bodies.items() if body.holds(term)} for term in terms}
+    holders = {term: _holders(term, bodies) for term in terms}
     weights = {term: share ** max(term.doubt, math.log10(len(found))) for term, found in holders.items() if found}
     total = sum(weights.values())
     values = {
@@ -118,6 +118,11 @@ def exact_matches(text: str, hits: Sequence[Hit]) -> tuple[Values, float]:
         for key in bodies
     }
     return values, max(weights.values(), default=0.0)
+
+
+def _holders(term: ExactTerm, bodies: Mapping[str, "_Searched"]) -> set[str]:
+    ways = [(words, words.split()) for words in (term.words, *term.others)]
+    return {key for key, body in bodies.items() for words, each in ways if body.has(words, each)}
 
 
 def _doubt(token: str) -> float:
@@ -138,18 +143,19 @@ class _Searched:
     """What of a hit is searched. Reading it word by word takes long, so that is done for those it may be in only."""
 
     def __init__(self, hit: Hit) -> None:
-        self._texts = [hit.text, *(str(hit.metadata[key]) for key in INDEXED_METADATA if key in hit.metadata)]
+        self._texts = [hit.text]
+        for key in INDEXED_METADATA:
+            if key in hit.metadata:
+                self._texts.append(str(hit.metadata[key]))
         self._letters = _folded("\n".join(self._texts))
         self._plain: str | None = None
 
-    def holds(self, term: ExactTerm) -> bool:
-        return self._has(term.words) or any(map(self._has, term.others))
-
-    def _has(self, words: str) -> bool:
-        asked = words.split()
-        if not all(_has_word(self._letters, word) for word in asked):
-            return False
-        if len(asked) == 1:
+    def has(self, words: str, each: Sequence[str]) -> bool:
+        """Whether `words` stand here next to each other; `each` are the single ones."""
+        for word in each:
+            if not _has_word(self._letters, word):
+                return False
+        if len(each) == 1:
             return True
         if self._plain is None:
             self._plain = "\n".join(map(_plain, self._texts))

@@ -17,6 +17,7 @@ from rag.stores.base import Store
 from rag.stores.lexical import STOP_WORDS
 from rag.types import Hit, Scalar
 
+_LEAST_SECONDS = 100_000_000
 DATE_KEYS = ("modified", "modified_at", "date", "created", "created_at", "timestamp", "date_ingested")
 DESCRIBING_KEYS = ("filename", "title", "heading_path", "section", "keywords", "subject")
 FULL_LENGTH_WORDS = 120
@@ -111,12 +112,12 @@ def _date(metadata: Mapping[str, Scalar]) -> datetime | None:
 
 
 def _read_date(value: Scalar | None) -> datetime | None:
-    """ISO 8601 or seconds since 1970; anything else is no date."""
+    """ISO 8601 or seconds since 1970; anything else is no date, nor is a year or a day written as a number."""
     try:
         if isinstance(value, str):
             date = datetime.fromisoformat(value)
             return date if date.tzinfo else date.replace(tzinfo=UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > _LEAST_SECONDS:
             return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
         return None

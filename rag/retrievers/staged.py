@@ -27,6 +27,8 @@ USUAL_LIMIT = 10
 """Hits of a strategy that has no number of its own."""
 MERGED_DEPTH = 30
 """Hits of each query that are merged, at least."""
+SPARE_HITS = 10
+"""Looked for beyond what is wanted where near copies are left out: a second search for what they leave is rare."""
 OTHER_WEIGHT = 0.9
 """Of what is searched for beside the question: of two hits that are as good, the question's own comes first."""
 
@@ -104,6 +106,8 @@ class StagedRetriever:
             depth = max(wanted, self._stages.reranker[2].candidates)
         if len(asked.queries) > 1:
             depth = max(depth, MERGED_DEPTH)
+        if self._stages.collapse is not None and not hasattr(self._strategy, "where"):
+            depth += min(limit, SPARE_HITS)  # one that filters says itself when it found fewer than it was asked for
         found = self._searched(asked, depth)
         distinct = self._collapsed(asked.queries[0], found.hits)
         missing = len(found.hits) - len(distinct)
@@ -177,8 +181,10 @@ class StagedRetriever:
             note = f"expand '{name}' was skipped: {error.message}"
             query.trace.add("expand", started_at, given=len(hits), found=hits[:limit], notes=(note,))
             return hits[:limit], [note]
-        query.trace.add("expand", started_at, given=len(hits), found=expanded)
-        return expanded, []
+        remark = expander.remark(hits)
+        notes = [] if remark is None else [f"expand '{name}': {remark}"]
+        query.trace.add("expand", started_at, given=len(hits), found=expanded, notes=notes)
+        return expanded, notes
 
 
 def _changes(name: str, before: Query, made: Sequence[Query]) -> list[str]:

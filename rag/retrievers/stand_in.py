@@ -1,5 +1,8 @@
 """Strategies that a llamafarm.yaml may name and that need a database we do not have: nearest vectors and a note."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ConfigDict
 
 from rag.embedders.base import Embedder
@@ -13,6 +16,10 @@ class GraphRetriever:
 
     class Options(SearchOptions):
         model_config = ConfigDict(extra="ignore")  # options of something that does not exist cannot be checked
+
+        @classmethod
+        def remarks(cls, values: Mapping[str, Any]) -> list[str]:
+            return ["it needs a database that is not supported; nearest vectors are used instead"]
 
     def __init__(self, options: Options, *, embedder: Embedder, store: Store) -> None:
         self._basic = BasicSimilarityStrategy(options, embedder=embedder, store=store)

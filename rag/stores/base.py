@@ -106,7 +106,8 @@ class Upkeep(Protocol):
         nothing that a search sees, and can be begun again. Nobody may write meanwhile.
 
         Args:
-            report: is called with the number of chunks done; what it raises breaks off.
+            report: is called with the number of chunks done, and once more right before the new indexes take their
+                place; what it raises breaks off, and nothing of the new ones stays.
         """
         ...
 

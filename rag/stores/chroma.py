@@ -19,7 +19,7 @@ from rag.filters import Filter
 from rag.stores import scores
 from rag.stores.base import StoreIdentity, Upkeep, VectorFacts
 from rag.stores.chroma_http import Collection, CollectionMissingError, chroma_server
-from rag.stores.chroma_layout import BATCH_SIZE, FORMAT_VERSION, create_collection, send, switching
+from rag.stores.chroma_layout import BATCH_SIZE, FORMAT_VERSION, create_collection, of_file, send, switching
 from rag.stores.chroma_upkeep import ChromaUpkeep, beside
 from rag.stores.identity import collection_name, require_same_identity
 from rag.stores.ledger_store import LedgerStore, require_sound
@@ -71,7 +71,7 @@ class ChromaStore(LedgerStore):
         count = super().delete(file_key, generation)
         try:
             if collection is not None:
-                self._server.delete(collection.id, _of_file(file_key, generation))
+                self._server.delete(collection.id, of_file(file_key, generation))
         except CollectionMissingError:
             self._collection = None
         return count
@@ -194,9 +194,3 @@ class ChromaStore(LedgerStore):
         require_same_identity(
             self.identity, str(facts.get("model_id")), int(facts.get("dimension", 0)), str(facts.get("metric"))
         )
-
-
-def _of_file(file_key: str, generation: str | None) -> dict[str, object]:
-    if generation is None:
-        return {"_file": file_key}
-    return {"$and": [{"_file": file_key}, {"_generation": generation}]}

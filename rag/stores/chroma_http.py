@@ -1,8 +1,8 @@
 """The part of a Chroma server's HTTP API (v2) that a store needs.
 
 The official client is not used: it sets no timeout, so that a server that hangs would hang every caller, and it
-costs 36 MB and a second at import. The server is the same; a query is 1 ms faster, and with urllib3 takes 1 ms less of
-this process's time than with httpx, which answers of many requests at once have to wait for.
+costs 36 MB and a second at import. The server is the same; a query is 1 ms faster. With urllib3 one takes 0.35 ms of
+this process's time, with httpx 0.65 ms, and while many ask at once all others wait for that.
 """
 
 import base64
@@ -15,7 +15,7 @@ import certifi
 import orjson
 import urllib3
 
-from rag.errors import UpstreamError
+from rag.errors import ConflictError, UpstreamError
 from rag.types import Matrix, Vector
 
 CONNECT_TIMEOUT_S = 5.0
@@ -24,6 +24,8 @@ READ_TIMEOUT_S = 30.0
 WRITE_TIMEOUT_S = 120.0
 KEPT_CONNECTIONS = 64
 """As many as there are threads that search."""
+_READ_ONLY = "readonly database"
+"""SQLite's words for a file that was removed under it, and for one that it may not write to."""
 _PREFIX = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
 
@@ -122,7 +124,13 @@ class ChromaServer:
         if response.status == 404:
             raise CollectionMissingError
         if response.status >= 400:
-            raise UpstreamError(f"Chroma at {self.url} answered {response.status}: {_reason(response.data)}")
+            reason = _reason(response.data)
+            if _READ_ONLY in reason:
+                raise ConflictError(
+                    f"Chroma at {self.url} cannot write: its folder was removed or is read-only under the running "
+                    "server. Restart with `lf server stop` and `lf server start`, then run `lf db rebuild`"
+                )
+            raise UpstreamError(f"Chroma at {self.url} answered {response.status}: {reason}")
         try:
             return orjson.loads(response.data)
         except orjson.JSONDecodeError as error:

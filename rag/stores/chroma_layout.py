@@ -35,6 +35,12 @@ def send(server: ChromaServer, collection: Collection, batch: Sequence[Record], 
     server.upsert(collection.id, [record.id for record in batch], vectors, metadatas)
 
 
+def of_file(file_key: str, generation: str | None) -> dict[str, object]:
+    if generation is None:
+        return {"_file": file_key}
+    return {"$and": [{"_file": file_key}, {"_generation": generation}]}
+
+
 def switching(ledger: Path) -> FileLock:
     """Held while a rebuilt collection takes the name of the old one, and while a lost one is made again."""
     ledger.parent.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from rag.errors import UpstreamError
-from rag.stores.base import Pair
+from rag.errors import CancelledTaskError, UpstreamError
+from rag.stores.base import Pair, VectorFacts
 from rag.stores.chroma_http import ChromaServer, Collection, CollectionMissingError
-from rag.stores.chroma_layout import BATCH_SIZE, create_collection, send, switching
+from rag.stores.chroma_layout import BATCH_SIZE, create_collection, of_file, send, switching
 from rag.stores.ledger import ChunkLedger
 from rag.stores.upkeep import LedgerUpkeep
 
@@ -60,25 +61,45 @@ class ChromaUpkeep(LedgerUpkeep):
         if facts is None:
             return 0
         new, old = beside(self._name)
+        report(0)
         for left in (new, old):
             self._server.drop(left)
-        collection, done = create_collection(self._server, new, facts), 0
-        size = min(BATCH_SIZE, self._server.max_batch_size())
-        for batch in self._ledger.all_records(size):
-            send(self._server, collection, batch, facts.dimension)
-            done += len(batch)
-            report(done)
-        self._rebuild_words()
-        with switching(self._ledger_path):
-            former = self._server.find(self._name)
-            if former is not None:
-                self._server.rename(former.id, old)
-            self._server.rename(collection.id, self._name)
+        collection, before = create_collection(self._server, new, facts), set(self._ledger.generations())
+        try:
+            done = self._fill(collection, facts, report)
+            self._rebuild_words()
+            with switching(self._ledger_path):
+                self._delete_gone(collection, before)
+                report(done)
+                former = self._server.find(self._name)
+                if former is not None:
+                    self._server.rename(former.id, old)
+                self._server.rename(collection.id, self._name)
+        except CancelledTaskError:
+            with suppress(UpstreamError):  # what is left is dropped by the next one
+                found = self._server.find(new)
+                if found is not None and found.id == collection.id:  # another one's has the same name
+                    self._server.drop(new)
+            raise
+        self._delete_gone(collection, before)  # by those who had found the former one
         try:
             self._server.drop(old)
         except UpstreamError as error:  # damaged, perhaps: it is in nobody's way
             log.warning("collection.not_dropped", name=old, error=error.message)
         return done
+
+    def _fill(self, collection: Collection, facts: VectorFacts, report: Callable[[int], None]) -> int:
+        size, done = min(BATCH_SIZE, self._server.max_batch_size()), 0
+        for batch in self._ledger.all_records(size):
+            send(self._server, collection, batch, facts.dimension)
+            done += len(batch)
+            report(done)
+        return done
+
+    def _delete_gone(self, collection: Collection, before: set[Pair]) -> None:
+        """Delete the vectors of what was deleted after it was copied."""
+        for file_key, generation in before - self._ledger.generations().keys():
+            self._server.delete(collection.id, of_file(file_key, generation))
 
     def _pairs(self, collection: Collection) -> Counter[Pair]:
         found: Counter[Pair] = Counter()

@@ -5,7 +5,7 @@ here. One transaction therefore decides whether a chunk exists, and filters mean
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from rag.stores.words import WordIndex
 from rag.types import Hit, Matrix, Record, Scalar
 
 FORMAT_VERSION = 2
-INDEXED_METADATA = ("filename", "heading_path", "table_header")
+INDEXED_METADATA = ("filename", "heading_path", "section_titles", "table_header")
 
 # `body` is apart from `chunk` so that a filter scans short rows.
 SCHEMA = """
@@ -105,8 +105,14 @@ class ChunkLedger:
         )
         with self.connections.reading() as connection:
             rows = connection.execute(query, [wanted, *values]).fetchall() if connection else []
-        found = {row[6]: read_record(row) for row in rows}
-        return [hit(found[n], score, "lexical") for n, score in best if n in found]
+        found = {row[6]: row for row in rows}
+        return [_read_hit(found[n], score, "lexical") for n, score in best if n in found]
+
+    def nearest(self, scores: Mapping[str, float], where: Filter) -> list[Hit]:
+        """The chunks that exist and match among those with a score (by id), as found by their vectors."""
+        with self.connections.reading() as connection:
+            rows = self._rows_of(connection, list(scores), where) if connection else []
+            return [_read_hit(row, scores[row[0]], "vector") for row in rows]
 
     def by_ids(self, ids: Sequence[str], where: Filter) -> dict[str, Record]:
         """The chunks among `ids` that exist and match."""
@@ -200,26 +206,15 @@ class ChunkLedger:
         return row is not None
 
     def _by_ids(self, connection: sqlite3.Connection, ids: Sequence[str], where: Filter | None = None) -> list[Record]:
-        condition, values = compile_filter(where or Filter(), "chunk.metadata")
-        rows = connection.execute(
+        return [read_record(row) for row in self._rows_of(connection, ids, where or Filter())]
+
+    def _rows_of(self, connection: sqlite3.Connection, ids: Sequence[str], where: Filter) -> Iterable[Sequence[Any]]:
+        condition, values = compile_filter(where, "chunk.metadata")
+        return connection.execute(
             f"SELECT {COLUMNS} FROM json_each(?) AS wanted JOIN chunk ON chunk.id = wanted.value "  # noqa: S608  # ours
             f"JOIN body ON body.n = chunk.n WHERE {condition}",
             [orjson.dumps(list(ids)).decode(), *values],
         )
-        return [read_record(row) for row in rows]
-
-
-def hit(record: Record, value: float, stage: str) -> Hit:
-    return Hit(
-        record.id,
-        record.text,
-        value,
-        record.file_key,
-        record.generation,
-        record.metadata,
-        {stage: value},
-        record.vector,
-    )
 
 
 def _of_file(file_key: str, generation: str | None) -> tuple[str, list[object]]:
@@ -231,6 +226,13 @@ def _of_file(file_key: str, generation: str | None) -> tuple[str, list[object]]:
 def read_record(row: Sequence[Any]) -> Record:
     chunk_id, file_key, generation, metadata, text, vector = row[:6]
     return Record(chunk_id, text, np.frombuffer(vector, np.float32), file_key, generation, orjson.loads(metadata))
+
+
+def _read_hit(row: Sequence[Any], value: float, stage: str) -> Hit:
+    """Without a Record in between: there are over a hundred for each query."""
+    chunk_id, file_key, generation, metadata, text, blob = row[:6]
+    vector = np.frombuffer(blob, np.float32)
+    return Hit(chunk_id, text, value, file_key, generation, orjson.loads(metadata), {stage: value}, vector)
 
 
 def _same(stored: Record | None, record: Record) -> bool:

@@ -10,7 +10,7 @@ from rag.errors import InvalidInputError
 from rag.filters import Filter
 from rag.stores import scores
 from rag.stores.base import StoreIdentity, StoreStats, Upkeep
-from rag.stores.ledger import ChunkLedger, hit
+from rag.stores.ledger import ChunkLedger
 from rag.stores.upkeep import LedgerUpkeep
 from rag.types import Hit, Matrix, Record, Vector
 
@@ -71,13 +71,9 @@ class LedgerStore(ABC):
 
     def _hits(self, nearest: Sequence[tuple[str, float]], where: Filter) -> list[Hit]:
         """Read what `nearest` names; ids that the ledger does not know or that do not match are left out."""
-        records = self._ledger.by_ids([chunk_id for chunk_id, _ in nearest], where)
-        scored = [
-            hit(records[chunk_id], scores.score(self.identity.metric, distance), "vector")
-            for chunk_id, distance in nearest
-            if chunk_id in records
-        ]
-        return sorted(scored, key=lambda each: (-each.score, each.id))
+        metric = self.identity.metric
+        scored = {chunk_id: scores.score(metric, distance) for chunk_id, distance in nearest}
+        return sorted(self._ledger.nearest(scored, where), key=lambda each: (-each.score, each.id))
 
 
 def require_sound(records: Sequence[Record]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import BadRequestError
+from rag.errors import BadRequestError, InvalidInputError
 from rag.filters import Filter
 from rag.stores import scores
 from rag.stores.base import Pair, StoreIdentity, StoreStats, Upkeep, VectorFacts
@@ -29,6 +29,11 @@ PHRASE_FACTOR = 1.5
 """What is found as it was written says more than its parts."""
 HNSW_EF = 128
 IDS_AT_ONCE = 500
+OVERFETCH = 4
+"""Times the hits that are wanted are asked for first, where Qdrant can only say half of the filter."""
+MOST_LOOKED_AT = 200_000
+"""Chunks whose metadata is looked at for one search, after that."""
+LOOKED_AT_ONCE = 2_000
 
 
 class QdrantStore:
@@ -128,25 +133,44 @@ class QdrantStore:
         return float(point.score) * PHRASE_FACTOR**held
 
     def _search(self, limit: int, where: Filter, **query: Any) -> list[Any]:
-        """The best points that match, asking for ever more where Qdrant can only say half of the filter."""
+        """The best points that match. Where Qdrant can only say half of the filter, more of the best are looked at; if
+        too few of them match, the ids of all that do are found by their metadata, and the search is among these."""
         pushed = self._filters.push_down(where)
-        wanted = limit if pushed.is_exact else 4 * limit
+        wanted = limit if pushed.is_exact else OVERFETCH * limit
+        points = self._nearest(wanted, pushed.condition, **query)
+        kept = [point for point in points if pushed.matches(point.payload["metadata"])]
+        if len(kept) >= limit or len(points) < wanted:
+            return kept[:limit]
+        ids = self._matching(pushed)
+        return self._nearest(min(limit, len(ids)), self._places.of_points(ids), **query) if ids else []
+
+    def _nearest(self, limit: int, chosen: Any, **query: Any) -> list[Any]:
         if query["using"] == "dense" and not self._collection.server.is_local:  # which compares with everything
             query["search_params"] = self._points.tuning(HNSW_EF)
-        while True:
-            answer = self._collection.asked(
-                "query_points",
-                **query,
-                query_filter=pushed.condition,
-                limit=wanted,
-                with_payload=True,
-                with_vectors=["dense"],
-            )
-            points = answer.points if answer is not None else []
-            kept = [point for point in points if pushed.matches(point.payload["metadata"])]
-            if len(kept) >= limit or len(points) < wanted:
-                return kept[:limit]
-            wanted *= 4
+        answer = self._collection.asked(
+            "query_points", **query, query_filter=chosen, limit=limit, with_payload=True, with_vectors=["dense"]
+        )
+        return answer.points if answer is not None else []
+
+    def _matching(self, pushed: Any) -> list[Any]:
+        """Ids of the points that match; only metadata comes here, page by page.
+
+        Raises:
+            InvalidInputError: there are too many to look at.
+        """
+        ids: list[Any] = []
+        looked_at = 0
+        pages = self._collection.points(pushed.condition, payload=["metadata"], at_once=LOOKED_AT_ONCE)
+        for page in pages:
+            looked_at += len(page)
+            if looked_at > MOST_LOOKED_AT:
+                raise InvalidInputError(
+                    f"metadata_filters: Qdrant cannot compare this filter itself (an order of texts, or whole numbers "
+                    f"beyond 2^53), and more than {MOST_LOOKED_AT:,} chunks would have to be looked at one by one. Add "
+                    "a condition that leaves fewer, such as 'filename', or keep dates as numbers"
+                )
+            ids += [point.id for point in page if pushed.matches(point.payload["metadata"])]
+        return ids
 
     # -- reading --------------------------------------------------------------------------------------------
 

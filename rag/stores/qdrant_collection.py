@@ -42,6 +42,10 @@ class QdrantCollection:
         self._options = options
         self._words = SparseWords()
 
+    def called(self, name: str) -> "QdrantCollection":
+        """The one of this name, whether it is in use or beside it."""
+        return QdrantCollection(self.server, name, self._options)
+
     @property
     def words(self) -> SparseWords:
         return self._words
@@ -94,7 +98,12 @@ class QdrantCollection:
         return dict(sorted(counts.items()))
 
     def points(
-        self, chosen: models.Filter | None = None, *, payload: Sequence[str] | bool = True, vectors: bool = False
+        self,
+        chosen: models.Filter | None = None,
+        *,
+        payload: Sequence[str] | bool = True,
+        vectors: bool = False,
+        at_once: int = BATCH_SIZE,
     ) -> Iterator[list[Any]]:
         """All that are chosen, in batches, in Qdrant's order."""
         offset = None
@@ -102,7 +111,7 @@ class QdrantCollection:
             found = self.asked(
                 "scroll",
                 scroll_filter=chosen,
-                limit=BATCH_SIZE,
+                limit=at_once,
                 offset=offset,
                 with_payload=payload,
                 with_vectors=["dense"] if vectors else False,
@@ -202,3 +211,7 @@ def of_file(file_key: str, generation: str | None) -> models.Filter:
         return of_pairs([(file_key, generation)])
     is_its = models.FieldCondition(key="file_key", match=models.MatchValue(value=file_key))
     return models.Filter(must=[is_its])
+
+
+def of_points(ids: Sequence[Any]) -> models.Filter:
+    return models.Filter(must=[models.HasIdCondition(has_id=list(ids))])

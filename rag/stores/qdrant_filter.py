@@ -79,6 +79,8 @@ def _part(condition: Condition) -> _Part:
         return _any_equal(path, condition.values)
     if condition.operator in ("ne", "nin"):
         return _none_equal(path, condition.values)
+    if condition.operator == "contains":
+        return _Part(_present(path), is_exact=False)
     return _compared(path, condition)
 
 
@@ -125,8 +127,7 @@ def _equal(path: str, values: Sequence[Scalar]) -> list[models.Condition]:
 def _compared(path: str, condition: Condition) -> _Part:
     wanted = condition.values[0]
     if isinstance(wanted, str):
-        there = models.IsEmptyCondition(is_empty=models.PayloadField(key=path))
-        return _Part(models.Filter(must_not=[there]), is_exact=False)
+        return _Part(_present(path), is_exact=False)
     if isinstance(wanted, bool):
         return _Part(_nothing(path), is_exact=True)
     bound = _below(wanted) if condition.operator in ("gt", "gte") else _above(wanted)
@@ -145,6 +146,10 @@ def _below(value: Scalar) -> float:
 
 def _above(value: Scalar) -> float:
     return float(value) if _is_compared_exactly(value) else math.nextafter(float(value), math.inf)
+
+
+def _present(path: str) -> models.Filter:
+    return models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=path))])
 
 
 def _nothing(path: str) -> models.Filter:

@@ -1,6 +1,7 @@
 """What `databases[].config` may say about a Qdrant server."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -58,6 +59,13 @@ class QdrantOptions(ComponentOptions):
         if self.path is not None and (self.url is not None or self.host is not None):
             raise ValueError("`path` is embedded mode: give it, or `url`, not both")
         return self
+
+    @classmethod
+    def remarks(cls, values: Mapping[str, Any]) -> list[str]:
+        said = any(values.get(key) for key in ("url", "host", "path"))
+        return (
+            [] if said else ["no address: set config.url to that of a Qdrant server; nothing can be stored until then"]
+        )
 
     @property
     def address(self) -> str | None:

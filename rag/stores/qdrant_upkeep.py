@@ -3,15 +3,18 @@
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 from qdrant_client import models
 
+from rag.errors import UpstreamError
 from rag.filters import Filter
 from rag.stores.base import Contents, Pair, VectorFacts
 from rag.stores.qdrant_collection import QdrantCollection, of_pairs
 from rag.stores.qdrant_filter import push_down
 from rag.stores.qdrant_points import point_id, read_record
+from rag.stores.qdrant_server import CollectionMissingError
 from rag.types import Record, Vector
 
 SAMPLED = 200
@@ -94,19 +97,33 @@ class QdrantUpkeep:
         facts, collection = self.made_with(), self._collection
         if facts is None:
             return 0
-        used = collection.in_use()
         for name in collection.all_names():
-            if name != used:  # of a rebuild that broke off
+            report(0)
+            if name != collection.in_use():  # of a rebuild that broke off
                 collection.remove(name)
-        beside, done = f"{collection.name}-{uuid.uuid4().hex[:8]}", 0
+        used, beside = collection.in_use(), f"{collection.name}-{uuid.uuid4().hex[:8]}"
         collection.create(beside, facts)
-        for batch in collection.points(vectors=True):
-            collection.write([read_record(point) for point in batch], facts.metric, into=beside)
-            done += len(batch)
+        made = collection.called(beside)
+        try:
+            done = self._fill(beside, facts, report)
+            _delete_gone(made, since=collection)
             report(done)
+        except BaseException:
+            with suppress(UpstreamError, CollectionMissingError):  # what is left is removed by the next one
+                collection.remove(beside)
+            raise
         collection.put_in_use(beside)
         if used is not None:
+            _delete_gone(made, since=collection.called(used))
             collection.remove(used)
+        return made.count()
+
+    def _fill(self, beside: str, facts: VectorFacts, report: Callable[[int], None]) -> int:
+        done = 0
+        for batch in self._collection.points(vectors=True):
+            self._collection.write([read_record(point) for point in batch], facts.metric, into=beside)
+            done += len(batch)
+            report(done)
         return done
 
     def _first(self, pairs: list[Pair]) -> dict[Pair, Record]:
@@ -120,6 +137,16 @@ class QdrantUpkeep:
                 some = next(self._collection.points(of_pairs([pair])), [])
                 found.update([(pair, read_record(point)) for point in some[:1]])
         return found
+
+
+def _delete_gone(made: QdrantCollection, *, since: QdrantCollection) -> None:
+    """Delete what was deleted from the other collection after it was copied."""
+    left = since.pairs()
+    if not left and since.facts() is None:  # another one has removed it
+        return
+    gone = list(made.pairs().keys() - left.keys())
+    for start in range(0, len(gone), PAIRS_AT_ONCE):
+        made.asked("delete", points_selector=of_pairs(gone[start : start + PAIRS_AT_ONCE]), wait=True)
 
 
 def _is_sound(vector: Vector, dimension: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from rag.filters import Condition, Filter, Group
+from rag.filters import SEPARATOR, Condition, Filter, Group
 from rag.types import Scalar
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -43,7 +43,17 @@ def _condition(condition: Condition, column: str) -> SqlCondition:
         equal, values = _any_equal(condition, column)
         # json_type is NULL for a missing key and 'null' for JSON null: neither ever matches.
         return f"ifnull({kind}, 'null') != 'null' AND NOT ({equal})", kind_values + values
+    if condition.operator == "contains":
+        return _contains(condition, column)
     return _compared(condition, column)
+
+
+def _contains(condition: Condition, column: str) -> SqlCondition:
+    kind, kind_values = _field("type", condition.key, column)
+    actual, actual_values = _field("value", condition.key, column)
+    sql = f"ifnull({kind}, '') = 'text' AND instr(? || {actual} || ?, json_extract(?, '$[0]')) > 0"
+    entry = f"{SEPARATOR}{condition.values[0]}{SEPARATOR}"
+    return sql, [*kind_values, SEPARATOR, *actual_values, SEPARATOR, _json([entry])]
 
 
 def _any_equal(condition: Condition, column: str) -> SqlCondition:

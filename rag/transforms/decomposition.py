@@ -31,11 +31,14 @@ class Decomposition:
     def transform(self, query: Query) -> Transformed:
         options = self._options
         if len(query.text) < options.min_chars:
-            return Transformed((query,))
+            note = f"The question was not split: it has fewer than {options.min_chars} characters (min_chars)."
+            return Transformed((query,), (note,))
         data = {"question": query.text[:MAX_DATA_CHARS]}
         count = options.max_questions
         answer = ask(self._models, options, query, TASK.format(count=count), data, list_schema("questions", count))
         if answer.get("questions") in ([], [query.text]):
-            return Transformed((query,))
+            return Transformed(
+                (query,), (f"The question was not split: {options.model_shown} saw one question in it.",)
+            )
         parts = texts(answer, "questions", count=count, who=options.model_shown, unlike=query.text)
         return Transformed((query, *(replace(query, text=each, words=None, vector=None) for each in parts)))

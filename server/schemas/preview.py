@@ -8,7 +8,9 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 class CutOptions(BaseModel):
     """Options of cutting, each instead of the strategy's; one that the way of cutting does not know is a warning."""
 
-    chunk_size: int | None = Field(None, ge=50, le=10_000, description="Instead of the strategy's.")
+    chunk_size: int | None = Field(
+        None, ge=1, le=10_000, description="Instead of the strategy's; characters, tokens or rows, as it counts."
+    )
     chunk_overlap: int | None = Field(None, ge=0, description="Instead of the strategy's; less than `chunk_size`.")
     chunk_strategy: str | None = Field(
         None, description="characters, sentences, semantic, code, parent_child … instead of the strategy's."

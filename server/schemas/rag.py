@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 MAX_QUERY_CHARS = 20_000
@@ -26,7 +26,9 @@ class RagMessage(BaseModel):
 
 
 class RagQuery(BaseModel):
-    """A question to one database. Keys that are not listed are ignored."""
+    """A question to one database. Keys that are not listed are ignored, which a note says."""
+
+    model_config = ConfigDict(extra="allow")
 
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARS)]
     database: str | None = Field(None, description="Default: the project's default database, else its first.")
@@ -37,7 +39,10 @@ class RagQuery(BaseModel):
     top_k: int = Field(5, ge=1, le=100)
     score_threshold: float | None = Field(None, ge=0, le=1, description="Hits with a lower score are left out.")
     metadata_filters: dict[str, Any] | None = Field(
-        None, description='`{"key": value}`, `{"key": [any, of]}` or `{"key": {"$gte": 3}}`; all must hold.'
+        None,
+        validation_alias=AliasChoices("metadata_filters", "filters", "where"),
+        description='`{"key": value}`, `{"key": [any, of]}` or `{"key": {"$gte": 3}}`; all must hold. `filters` and '
+        "`where` are other names.",
     )
     distance_metric: str | None = Field(None, description="Must be the one that the database was made with.")
     hybrid_alpha: float | None = Field(None, ge=0, le=1, description="Weight of vectors where a strategy fuses.")

@@ -1,7 +1,11 @@
 """One database as the services that look after it open it."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+from filelock import Timeout
 
 from config.loader import ProjectStore
 from config.project import ProjectConfig
@@ -64,9 +68,27 @@ class DatabaseAccess:
         chosen = config.database(database)
         return OpenDatabase(config, chosen, self.assembly.store_to_delete_from(namespace, project, chosen))
 
-    def require_idle(self, opened: OpenDatabase, action: str) -> None:
+    @contextmanager
+    def alone(self, namespace: str, project: str, database: str) -> Iterator[None]:
+        """For an import while it writes, and for the beginning of a rebuild or a move: neither sees half of the other.
+        A process that dies lets go of it.
+
+        Raises:
+            ConflictError: somebody else has it.
+        """
+        lock = self._projects.import_lock(namespace, project, database)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ConflictError(f"an import is writing to database '{database}'; try again when it has ended") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def require_idle(self, opened: OpenDatabase, action: str, kinds: Sequence[str] = ("ingest", "upkeep")) -> None:
         """Raises ConflictError while a task writes to the database: what it writes would outlive `action`."""
-        working = self.contents.tasks_at_work(*opened.place)
+        working = self.contents.tasks_at_work(*opened.place, kinds)
         if working:
             raise ConflictError(
                 f"cannot {action} database '{opened.database.name}': task {working[0]} is writing to it"
@@ -74,7 +96,8 @@ class DatabaseAccess:
             )
 
     def clear(self, opened: OpenDatabase) -> tuple[int, int]:
-        """Delete all that is stored; (files, chunks) that queries could find. The files of datasets stay.
+        """Delete all that is stored, in former stores too; (files, chunks) that queries could find. The files of
+        datasets stay.
 
         Raises:
             UpstreamError: the store does not answer; all is shown as before.
@@ -83,7 +106,10 @@ class DatabaseAccess:
         counts = opened.store.upkeep.contents([file.pair for file in shown])
         # Hidden first, because a file that is live without chunks would count as unchanged for ever.
         self.contents.hide(*opened.place)
+        namespace, project, _ = opened.place
         try:
+            for former in opened.database.everywhere[1:]:
+                self.assembly.store_to_delete_from(namespace, project, former).drop()
             opened.store.drop()
         except UpstreamError:
             self.contents.show(*opened.place, shown)

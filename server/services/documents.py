@@ -18,7 +18,7 @@ from state.contents import ShownFile
 _OF_THE_CHUNK = frozenset(
     {
         "chunk_id", "chunk_index", "char_start", "char_end", "token_count", "page_number", "page_start", "page_end",
-        "heading_path", "total_chunks",
+        "heading_path", "section_titles", "gap_after", "total_chunks",
     }
 )  # fmt: skip
 """Metadata that says where a chunk stands, not what its file is."""

@@ -20,6 +20,7 @@ from rag.embedders.base import Embedder
 from rag.errors import BadRequestError, InvalidInputError, UpstreamError
 from rag.filters import parse_filter
 from rag.pipelines.query import QueryPipeline
+from rag.retrievers import retrievers
 from rag.retrievers.base import Query, Retrieval, Retriever
 from rag.retrievers.trace import NO_TRACE, Stage, Trace
 from rag.types import Hit
@@ -32,6 +33,9 @@ DEFAULT_TOP_K = 5
 SEARCH_SHARE = 0.9
 """Of the deadline, for what stages divide between them; the rest is for what comes after."""
 RERANK_TIMEOUT_S = 20.0
+SHOWN_NAMES, SHOWN_CHARS = 10, 100
+"""Of the fields that a note names."""
+WITHOUT_FUSION = frozenset({"BasicSimilarityStrategy", "BM25Retriever", "ElasticRetriever", "GraphRetriever", "mmr"})
 WORDINGS = 3
 """Of one question with query_expansion, itself included."""
 METRICS = {
@@ -183,7 +187,7 @@ class RagService:
             processing_time_ms=round((time.perf_counter() - started_at) * 1000, 3),
             retrieval_strategy_used=found.strategy,
             database_used=found.database,
-            notes=[*found.retrieval.notes, *_ignored(wanted)],
+            notes=[*found.retrieval.notes, *_ignored(wanted, database, found.strategy)],
             stages=[_wire_stage(stage) for stage in found.retrieval.stages] if wanted.explain else None,
         )
 
@@ -244,10 +248,23 @@ def _refuse_unsupported(wanted: RagQuery, database: DatabaseConfig) -> None:
         )
 
 
-def _ignored(wanted: RagQuery) -> list[str]:
-    if wanted.data_processing_strategy is None:
-        return []
-    return ["data_processing_strategy has no effect on a query: it says how files are processed"]
+def _ignored(wanted: RagQuery, database: DatabaseConfig, strategy: str) -> list[str]:
+    notes = []
+    if wanted.data_processing_strategy is not None:
+        notes.append("data_processing_strategy has no effect on a query: it says how files are processed")
+    if wanted.hybrid_alpha is not None and _type_of(strategy, database) in WITHOUT_FUSION:
+        notes.append(f"hybrid_alpha has no effect with strategy '{strategy}', which does not fuse vectors and words")
+    if wanted.model_extra:
+        names = ", ".join(repr(name[:SHOWN_CHARS]) for name in sorted(wanted.model_extra)[:SHOWN_NAMES])
+        more = len(wanted.model_extra) - SHOWN_NAMES
+        notes.append(f"ignored, as a query has no such field: {names}" + (f" and {more} more" if more > 0 else ""))
+    return notes
+
+
+def _type_of(strategy: str, database: DatabaseConfig) -> str:
+    """The component behind the name of a strategy: one of the database's, or a generic one."""
+    name = next((each.type for each in database.retrieval_strategies if each.name == strategy), strategy)
+    return retrievers.canonical(name) if name in retrievers else name
 
 
 def _wire_stage(stage: Stage) -> RagStage:

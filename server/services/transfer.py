@@ -87,8 +87,9 @@ class TransferService:
         Raises:
             LimitExceededError: it is larger than LF_MAX_UPLOAD_BYTES.
             InvalidInputError: it is no export; nothing was imported.
+            ConflictError: the database is being rebuilt, moved or imported to.
         """
-        opened = await to_thread.run_sync(self._access.open, namespace, project, database)
+        opened = await to_thread.run_sync(self._open, namespace, project, database)
         if strategy is not None:
             opened.config.strategy(strategy)
         with disk_errors():
@@ -97,7 +98,7 @@ class TransferService:
             spool = TemporaryFile(dir=self._folder)  # noqa: SIM115  # closed below
         with spool:
             await self._spool(body, spool)
-            return await to_thread.run_sync(self._import, opened, spool, strategy)
+            return await to_thread.run_sync(self._import_alone, opened.place, spool, strategy)
 
     async def _spool(self, body: AsyncIterator[bytes], spool: IO[bytes]) -> None:
         size = 0
@@ -107,6 +108,16 @@ class TransferService:
                 raise LimitExceededError(f"the export has more than {self._max_bytes:,} bytes (LF_MAX_UPLOAD_BYTES)")
             with disk_errors():
                 await to_thread.run_sync(spool.write, piece)
+
+    def _open(self, namespace: str, project: str, database: str | None) -> OpenDatabase:
+        opened = self._access.open(namespace, project, database)
+        self._access.require_idle(opened, "import to", ("upkeep",))
+        return opened
+
+    def _import_alone(self, place: tuple[str, str, str], spool: IO[bytes], strategy: str | None) -> Imported:
+        with self._access.alone(*place):
+            # Anew, because it may have been moved while the body came.
+            return self._import(self._open(*place), spool, strategy)
 
     def _import(self, opened: OpenDatabase, spool: IO[bytes], strategy: str | None) -> Imported:
         with _as_text(spool) as stream:

@@ -66,6 +66,7 @@ class UpkeepService:
             UnknownComponentError, InvalidInputError: no such store; an option that it does not take.
             BadRequestError: the database is there already, or the store keeps nothing.
             ConflictError: something is writing to the database; the new name is taken.
+            UpstreamError: the server of the new store does not answer.
         """
         config = self._projects.load(namespace, project)
         database = config.database(name)
@@ -76,9 +77,10 @@ class UpkeepService:
             work |= {"type": database.type, "config": database.config}
         else:
             store = stores.canonical(wanted.to)
-            self._check_target(config, database, store, wanted)
+            target = self._check_target(config, database, store, wanted)
             title = f"migration of database '{wanted.new_name or name}' to {store}"
             work |= {"type": store, "config": wanted.config}
+            config = _with(config, target)
         if wanted.new_name is not None:
             work |= {"new_name": wanted.new_name, "generation": import_generation(time.time())}
         return self._start(config, name, work, title, request_id)
@@ -91,7 +93,8 @@ class UpkeepService:
 
     def _check_target(
         self, config: ProjectConfig, database: DatabaseConfig, store: str, wanted: MigrationRequest
-    ) -> None:
+    ) -> DatabaseConfig:
+        """The database as it is to be."""
         unknown = unknown_options(stores, store, wanted.config)
         if unknown:
             raise BadRequestError("; ".join(unknown))
@@ -101,11 +104,12 @@ class UpkeepService:
         target = database.moved_to(store, wanted.config)
         if wanted.new_name is not None:
             self._check_copy(config, wanted)
-            target = target.model_copy(update={"name": wanted.new_name})
+            target = target.model_copy(update={"name": wanted.new_name, "moved_from": []})
         elif _where(target) == _where(database):
             raise BadRequestError(f"database '{database.name}' is in that {store} already")
-        # Opening one checks its address; nothing is asked of it yet.
-        self._access.assembly.store_to_delete_from(config.namespace, config.name, target)
+        opened = self._access.assembly.store_to_delete_from(config.namespace, config.name, target)
+        opened.upkeep.vector_count()  # a server that is away is told now, not after the task has tried for a minute
+        return target
 
     def _check_copy(self, config: ProjectConfig, wanted: MigrationRequest) -> None:
         if wanted.drop_source:
@@ -116,17 +120,25 @@ class UpkeepService:
             raise ConflictError(f"Database '{wanted.new_name}' already exists")
 
     def _start(self, config: ProjectConfig, name: str, work: dict[str, Any], title: str, request_id: str | None) -> str:
-        files = self._access.contents.files(config.namespace, config.name, name)
-        return self._dispatcher.start_upkeep(
-            namespace=config.namespace,
-            project=config.name,
-            database=name,
-            config=config,
-            work=work,
-            title=title,
-            chunk_count=sum(file.chunk_count for file in files),
-            request_id=request_id,
-        )
+        place = config.namespace, config.name, name
+        with self._access.alone(*place):
+            return self._dispatcher.start_upkeep(
+                namespace=config.namespace,
+                project=config.name,
+                database=name,
+                config=config,
+                work=work,
+                title=title,
+                chunk_count=sum(file.chunk_count for file in self._access.contents.files(*place)),
+                request_id=request_id,
+            )
+
+
+def _with(config: ProjectConfig, target: DatabaseConfig) -> ProjectConfig:
+    """As the task will leave it: what it remembers names both stores, whatever becomes of llamafarm.yaml."""
+    assert config.rag is not None, "a database of it was found"
+    others = [each for each in config.databases if each.name != target.name]
+    return config.model_copy(update={"rag": config.rag.model_copy(update={"databases": [*others, target]})})
 
 
 def _where(database: DatabaseConfig) -> tuple[Any, ...]:

@@ -124,6 +124,34 @@ def test_stages_of_a_request_take_effect(client: TestClient, url: str) -> None:
         assert (len(body["results"]), body["notes"]) == (3, [])
 
 
+@pytest.mark.parametrize("name", ["metadata_filters", "filters", "where"])
+def test_filters_are_taken_under_each_of_their_names(client: TestClient, url: str, name: str) -> None:
+    body = assert_ok(client.post(url, json={"query": "grass", name: {"page_number": 2}}))
+    assert [hit["metadata"]["page_number"] for hit in body["results"]] == [2]
+    assert body["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        ({"filter": {"page_number": 2}, "limit": 3}, "ignored, as a query has no such field: 'filter', 'limit'"),
+        (
+            {"retrieval_strategy": "semantic", "hybrid_alpha": 0.3},
+            "hybrid_alpha has no effect with strategy 'semantic'",
+        ),
+        ({"expand": "parent"}, "expand 'parent': none of the hits has a parent"),
+    ],
+    ids=str,
+)
+def test_what_has_no_effect_on_a_query_is_noted(
+    client: TestClient, url: str, fields: dict[str, object], note: str
+) -> None:
+    body = assert_ok(client.post(url, json={"query": "grass", **fields}))
+    assert len(body["results"]) == 3
+    assert len(body["notes"]) == 1
+    assert note in body["notes"][0]
+
+
 def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine, url: str) -> None:
     engine.assembly.notes = ("the reranker is down and was skipped",)  # type: ignore[attr-defined]
     assert assert_ok(client.post(url, json={"query": "grass"}))["notes"] == ["the reranker is down and was skipped"]

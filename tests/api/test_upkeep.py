@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from server.services.transfer import TransferService
 from tests.api import test_maintenance as maintenance
 from tests.api.helpers import assert_error, assert_ok
-from tests.workers.world import World
+from tests.workers.world import PLACE, World
 
 world = maintenance.world
 hashes = maintenance.hashes
@@ -72,6 +73,14 @@ def test_what_cannot_be_done_is_told_before_a_task_is_made(
     assert len(assert_ok(client.get("/v1/projects/acme/handbook/tasks"))["tasks"]) == 1  # that of the fixture
 
 
+def test_a_target_that_does_not_answer_is_told_before_a_task_is_made(client: TestClient, world: World) -> None:
+    body = {"to": "QdrantStore", "config": {"url": "http://127.0.0.1:1"}}
+    answer = client.post(f"{MAIN}/migrate", json=body)
+    assert_error(answer, 503)
+    assert "Qdrant at http://127.0.0.1:1 does not answer" in answer.json()["message"]
+    assert len(assert_ok(client.get("/v1/projects/acme/handbook/tasks"))["tasks"]) == 1  # that of the fixture
+
+
 def test_a_database_that_is_there_already_is_not_moved(client: TestClient, world: World) -> None:
     body = {"to": "QdrantStore", "config": {"path": "here"}}
     assert ended(client, world, client.post(f"{MAIN}/migrate", json=body))["state"] == "SUCCESS"
@@ -93,3 +102,54 @@ def test_a_second_one_is_refused_while_the_first_goes_on(client: TestClient, wor
     world.settle()
     assert client.post(f"{MAIN}/rebuild").status_code == 202
     world.settle()
+
+
+def test_an_import_is_refused_while_a_database_is_moved(client: TestClient, world: World) -> None:
+    document = client.get(f"{RAG}/export?database=main").content
+    task_id = client.post(f"{MAIN}/migrate", json={"to": "QdrantStore", "config": {"path": "m"}}).json()["task_id"]
+    assert_error(client.post(f"{RAG}/import?database=main", content=document), 409, task_id)
+    world.settle()
+    assert assert_ok(client.post(f"{RAG}/import?database=main", content=document))["documents_imported"] == 3
+    assert assert_ok(client.get(f"{RAG}/stats?database=main"))["document_count"] == 6
+
+
+def test_a_database_that_is_imported_to_is_not_moved(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = client.get(f"{RAG}/export?database=main").content
+    show, answers = TransferService._show, []
+
+    def meanwhile(*args: Any) -> None:
+        answers.append(client.post(f"{MAIN}/rebuild"))
+        show(*args)
+
+    monkeypatch.setattr(TransferService, "_show", meanwhile)
+    assert_ok(client.post(f"{RAG}/import?database=main", content=document))
+    assert_error(answers[0], 409, "an import is writing to database 'main'")
+    assert client.post(f"{MAIN}/rebuild").status_code == 202
+
+
+def test_what_is_imported_goes_where_the_database_was_moved_while_the_body_came(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = client.get(f"{RAG}/export?database=main").content
+    spool = TransferService._spool
+
+    async def moved_meanwhile(*args: Any) -> None:
+        await spool(*args)
+        monkeypatch.undo()
+        world.dispatcher.start_upkeep(
+            namespace=PLACE[0],
+            project=PLACE[1],
+            database="main",
+            config=world.config,
+            work={"action": "migrate", "type": "QdrantStore", "config": {"path": "late"}},
+            title="x",
+            chunk_count=1,
+        )
+        world.settle()
+
+    monkeypatch.setattr(TransferService, "_spool", moved_meanwhile)
+    assert assert_ok(client.post(f"{RAG}/import?database=main", content=document))["documents_imported"] == 3
+    assert world.config.database("main").type == "QdrantStore"
+    assert len({key for key, _ in world.store().generations()}) == 6

@@ -165,13 +165,27 @@ def test_no_chunk_reaches_over_the_end_of_a_page(name: str, counter: TokenCounte
     assert all(chunk.page_start == chunk.page_end for chunk in chunks)
 
 
-def test_heading_path_is_that_of_the_last_heading_before_the_chunk(name: str, counter: TokenCounter) -> None:
+def test_heading_path_is_what_the_sections_in_the_chunk_have_in_common(name: str, counter: TokenCounter) -> None:
     document = sectioned_document()
+    path_of = {
+        "Deeper": ("Handbook", "Empty", "Deeper"), "Limits": ("Handbook", "Limits"), "Notes": ("Handbook", "Notes"),
+        "More notes": ("Handbook", "More notes"), "Appendix": ("Appendix",),
+    }  # fmt: skip
+    bodies = [  # of the headings that have text of their own
+        (title, document.text.index(f"# {title}\n\n") + len(title) + 4)
+        for title in ("Deeper", "Limits", "Notes", "More notes", "Appendix")
+    ]
+    ends = [heading.start - 2 for heading in document.headings] + [len(document.text)]
     for chunk in cut(name, document, counter):
-        before = [heading for heading in document.headings if heading.start <= chunk.start]
-        assert chunk.heading_path[-1:] == tuple(heading.title for heading in before[-1:])
-        if chunk.heading_path[-1:] == ("Deeper",):
-            assert chunk.heading_path == ("Handbook", "Empty", "Deeper")
+        paths = [
+            path_of[title]
+            for title, start in bodies
+            if chunk.start < min(end for end in ends if end > start) and start < chunk.end
+        ]
+        if paths:
+            common = paths[0] if len(paths) == 1 else ("Handbook",) if ("Appendix",) not in paths else ()
+            assert chunk.heading_path == common, chunk.text
+            assert chunk.section_titles == (tuple(path[-1] for path in paths) if len(paths) > 1 else ())
 
 
 def test_size_and_overlap_are_upper_bounds(sized: str) -> None:

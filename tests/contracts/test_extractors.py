@@ -71,6 +71,39 @@ FINDINGS: list[tuple[str, dict[str, Any], dict[str, Scalar | list[str]]]] = [
 PATTERN_MATCHES = [
     ("email", "x.y+z@mail.example.org, a@b", ["x.y+z@mail.example.org"]),
     ("phone", "+49 30 1234 5678 or (555) 123-4567, not 2024-05-01", ["+49 30 1234 5678", "(555) 123-4567"]),
+    (
+        "phone",
+        (
+            "+49 30 901820; 030 901820 or (030) 90 18 20; +44 (0)20 7946 0958, 01 23 45 67 89, 0171/1234567 "
+            "or 555-123-4567 "
+            "(1-800-555-0199). 01711234567, +4930901820, (040 123456)"
+        ),
+        [
+            "+49 30 901820",
+            "030 901820",
+            "(030) 90 18 20",
+            "+44 (0)20 7946 0958",
+            "01 23 45 67 89",
+            "0171/1234567",
+            "555-123-4567",
+            "1-800-555-0199",
+            "01711234567",
+            "+4930901820",
+            "040 123456",
+        ],
+    ),
+    (
+        "phone",
+        (
+            "030 901820 since 2024-05-01; not 078-05-1120, 123-45-6789, "
+            "4111 1111 1111 1111, 4111 0111 1111 1111, "
+            "DE89 3704 0044 0532 0130 00, 192.168.0.1, 192.168, 12.345.678, "
+            "1,234,567, 01.02.2024, 01/02/2024, 1.234.567,8, "
+            "978-0-306-40615-7, 550e8400-e29b-41d4-a716-446655440000, "
+            "+12345678901234567, 123456789012 or 2024-05-01 10 12"
+        ),
+        ["030 901820"],
+    ),
     ("url", "(see https://a.org/b_(c)?d=1). ftp://x.y", ["https://a.org/b_(c)?d=1", "ftp://x.y"]),
     ("ip", "10.0.0.1, 256.1.1.1, 1.2.3.4.5", ["10.0.0.1"]),
     ("ssn", "123-45-6789 000-12-3456", ["123-45-6789"]),
@@ -108,9 +141,57 @@ def test_finds(name: str, options: dict[str, Any], expected: dict[str, Any]) -> 
     assert {key: result.get(key) for key in expected} == expected
 
 
-@pytest.mark.parametrize(("pattern", "text", "expected"), PATTERN_MATCHES, ids=[row[0] for row in PATTERN_MATCHES])
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"), PATTERN_MATCHES, ids=[f"{row[0]}-{row[1][:12]}" for row in PATTERN_MATCHES]
+)
 def test_predefined_pattern(pattern: str, text: str, expected: list[str]) -> None:
     assert extract("PatternExtractor", text, predefined_patterns=[pattern]) == {f"patterns_{pattern}": expected}
+
+
+ESCAPED = r"""
+| name | rule |
+|---|---|
+| or | a\|b |
+| pipe | \| |
+"""
+
+SENTENCES = {
+    "en": "The ovens are cleaned in the morning, and this is written down for the office with the time of the day.",
+    "de": "Die Öfen werden am Morgen gereinigt, und das ist für das Büro mit der Uhrzeit von dem Tag zu notieren.",
+    "fr": "Les fours sont nettoyés le matin et cela est noté pour le bureau avec une heure dans les cahiers des jours.",
+    "es": "Los hornos se limpian por la mañana y se apunta para la oficina con una hora, como todos los días.",
+    "it": "I forni sono puliti la mattina e questo è scritto per gli uffici con una data che non cambia.",
+    "pt": "Os fornos são limpos de manhã, e isso não é feito para uma hora em que os clientes mais compram.",
+    "nl": "De ovens worden in de ochtend schoongemaakt en dat is niet voor het kantoor maar op de lijst met een naam.",
+}
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+@pytest.mark.parametrize("extractor", ["UniversalExtractor", "ContentStatisticsExtractor"])
+def test_the_language_of_a_sentence_is_found_unless_the_file_says_another(extractor: str, code: str) -> None:
+    assert extract(extractor, SENTENCES[code])["language"] == code
+    source = Document(SENTENCES[code], "test", metadata={"language": "Python"})
+    assert "language" not in extract(extractor, SENTENCES[code], source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Re: das Angebot",
+        '<van id="de"><in/></van> een',
+        "de la",
+        "x = 1\nfor item in items:\n    total += item.price * item.count\n",
+    ],
+)
+def test_little_text_has_no_language(text: str) -> None:
+    assert "language" not in extract("UniversalExtractor", text)
+
+
+def test_escaped_pipes_belong_to_their_cell() -> None:
+    rows = json.loads(extract("TableExtractor", ESCAPED, output_format="list")["tables"][0])
+    assert rows == [["name", "rule"], ["or", "a|b"], ["pipe", "|"]]
+    as_markdown = extract("TableExtractor", ESCAPED, output_format="markdown")["tables"][0]
+    assert r"| or | a\|b |" in as_markdown
 
 
 def test_statistics_count() -> None:

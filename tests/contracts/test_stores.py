@@ -211,7 +211,8 @@ METADATA: list[dict[str, Scalar]] = [
     {"a": -3}, {"a": ""}, {"a": "2024-05-01"}, {"a": "2025-01-31", "b": 7}, {"a": 0}, {"a.b": 5}, {'a"b': 6},
     {"a\\b": 6}, {"ключ": "значение"}, {"a": "Ünï"}, {"a": 2**53 + 1}, {"a": 10**30}, {"a": 1e300},
     {"filename": "x.pdf"}, {"filename": 4}, {"file_hash": "ab", "a": "x"}, {"a b": "c"}, {"$a": 1},
-    {"a": "x' OR '1'='1"},
+    {"a": "x' OR '1'='1"}, {"tags": "red, green"}, {"tags": "red"}, {"tags": "dark red, blue"}, {"tags": 3},
+    {"tags": "1, 3, 13"}, {"tags": True}, {'t"ags': "red, a'b, 50%"}, {"tags": "Ünï, green_1"},
 ]  # fmt: skip
 
 FILTERS: list[dict] = [
@@ -229,6 +230,10 @@ FILTERS: list[dict] = [
     {"$or": [{"a": 1}, {"b": 2}]}, {"$not": {"a": 1}}, {"$not": {"a": {"$ne": 1}}}, {"a": {"$not": {"$gt": 0}}},
     {"$and": [{"a": {"$gt": 0}}, {"$or": [{"b": 7}, {"a": {"$lt": 2}}]}]}, {"$not": {"$or": [{"a": "x"}, {"b": 2}]}},
     {"$or": [{"a'b": 1}, {'a"b': 6}, {"missing": 1}]}, {"b": {"$gt": 1}, "$not": {"a": {"$gte": "2025"}}},
+    {"tags": {"$contains": "red"}}, {"tags": {"contains": "green"}}, {"tags": {"$contains": 3}}, {"tags": "red"},
+    {"tags": {"$contains": "red, green"}}, {"tags": {"$contains": "Ünï"}}, {'t"ags': {"$contains": "a'b"}},
+    {'t"ags': {"$contains": "%"}}, {"$not": {"tags": {"$contains": "red"}}}, {"tags": {"$contains": "Red"}},
+    {"$or": [{"tags": {"$contains": "blue"}}, {"tags": {"$contains": "13"}}]}, {"tags": {"$contains": "gree_"}},
     {"$not": {"a": 10**30}}, {"$or": [{"a": 2**53 + 1}, {"a": 1e300}]},
 ]  # fmt: skip
 
@@ -461,6 +466,33 @@ class TestUpkeep:
         assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
         assert filled.upkeep.rebuild(lambda _: None) == 14
         assert ids(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == nearest
+
+    def test_what_is_deleted_while_a_store_is_rebuilt_does_not_come_back(self, filled: Store) -> None:
+        deleted: list[int] = []
+
+        def report(done: int) -> None:
+            if done and not deleted:
+                deleted.append(filled.delete("set/b"))
+
+        filled.upkeep.rebuild(report)
+        assert deleted == [2]
+        assert filled.upkeep.vector_count() == filled.upkeep.indexed_count() == 12
+        assert filled.search_text("wool", limit=5, where=EVERYTHING) == []
+        assert filled.upkeep.strays() == {}
+
+    def test_a_rebuild_that_is_broken_off_at_last_leaves_nothing(self, filled: Store) -> None:
+        calls: list[int] = []
+        filled.upkeep.rebuild(calls.append)
+
+        def stop(_: int) -> None:
+            calls.pop()
+            if not calls:
+                raise CancelledTaskError("Task cancelled")
+
+        with pytest.raises(CancelledTaskError):
+            filled.upkeep.rebuild(stop)
+        assert filled.upkeep.vector_count() == 14
+        assert len(filled.search_vector(unit(3), limit=20, where=EVERYTHING)) == 14
 
     def test_an_empty_store_has_nothing_to_rebuild(self, store: Store, tmp_path: Path) -> None:
         assert store.upkeep.rebuild(lambda _: None) == 0

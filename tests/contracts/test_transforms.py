@@ -142,6 +142,19 @@ def test_a_short_question_is_not_split_and_one_without_conversation_not_rewritte
         assert models.asked == []
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "why"),
+    [
+        ("hay?", ANSWERS["decomposition"], "fewer than 40 characters"),
+        (QUESTION * 2, {"questions": []}, "saw one question"),
+    ],
+)
+def test_a_question_that_stays_whole_is_said(retriever: Retriever, question: str, answer: Any, why: str) -> None:
+    made = build("decomposition", Scripted(answer), retriever).transform(Query(question))
+    assert [each.text for each in made.queries] == [question]
+    assert why in made.notes[0]
+
+
 def test_a_passage_is_searched_for_by_meaning_and_the_question_by_words(retriever: Retriever) -> None:
     query = Query(QUESTION)
     (made,) = build("hyde", Scripted(ANSWERS["hyde"]), retriever).transform(query).queries

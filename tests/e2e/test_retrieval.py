@@ -86,6 +86,14 @@ def test_a_chat_model_grades_what_was_found(farm: ProjectClient, fake_ollama: Fa
 
 def test_a_cross_encoder_is_read_from_a_folder(farm: ProjectClient, tmp_path: Path) -> None:
     reranker = {"type": "cross_encoder", "model": str(make_cross_encoder(tmp_path)), "timeout_s": 60}
+    body = {"query": "where is wool sold?", "reranker": reranker}
+    refused = farm.client.post(f"{farm.path}/rag/query", json=body)
+    assert refused.status_code == 422
+    assert "which no retrieval strategy of the project names" in refused.json()["detail"]
+    config = farm.client.get(farm.path).json()["project"]["config"]
+    strategies = config["rag"]["databases"][0]["retrieval_strategies"]
+    strategies.append({"name": "read", "type": "HybridRetriever", "config": {"reranker": reranker}})
+    assert farm.client.put(farm.path, json={"config": config}).status_code == 200
     found = ask(farm, "where is wool sold?", reranker=reranker)
     assert found["notes"] == []
     assert {hit["content"] for hit in found["results"]} == {hit["content"] for hit in ask(farm, "wool?")["results"]}

@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from rag.document_format import dump_chunks, load_chunks
+from rag.document_format import dump_chunks, dump_document, load_chunks, load_document
 from rag.errors import ConflictError
-from rag.types import Chunk, Document
+from rag.types import Chunk, Document, PageSpan
 
 DOCUMENT = Document("| a |\n|---|\n| 1 |\nText here.", "test")
 
@@ -26,3 +26,10 @@ def test_chunks_of_an_older_version_have_neither() -> None:
 def test_another_format_is_refused() -> None:
     with pytest.raises(ConflictError, match="format 99"):
         load_chunks(orjson.dumps({"format": 99, "chunks": []}), DOCUMENT)
+
+
+def test_slides_of_older_versions_are_still_slides() -> None:
+    document = Document("Hello.", "PresentationParser", pages=(PageSpan(1, 0, 6, "slide"),))
+    raw = orjson.loads(dump_document(document))
+    older = raw | {"pages": [[1, 0, 6]], "page_unit": "slide"}
+    assert load_document(orjson.dumps(older)) == document

@@ -1,5 +1,6 @@
 """The typed filter: what is accepted, what is refused, what a missing key means."""
 
+import json
 from typing import Any
 
 import pytest
@@ -23,6 +24,14 @@ def nested(depth: int) -> dict[str, Any]:
         ({"a": 1}, [Condition("a", "eq", (1,))]),
         ({"a": [1, "x"]}, [Condition("a", "in", (1, "x"))]),
         ({"a": {"$gte": 3, "lt": 9}}, [Condition("a", "gte", (3,)), Condition("a", "lt", (9,))]),
+        (
+            {"a": {"$contains": "x"}, "b": {"contains": 4}},
+            [Condition("a", "contains", ("x",)), Condition("b", "contains", ("4",))],
+        ),
+        ({"and": [{"a": 1}, {"b": 2}]}, [Condition("a", "eq", (1,)), Condition("b", "eq", (2,))]),
+        ({"and": ["x", "y"]}, [Condition("and", "in", ("x", "y"))]),
+        ({"not": {"gt": 3}}, [Condition("not", "gt", (3,))]),
+        ({"or": 1}, [Condition("or", "eq", (1,))]),
         ({"a": {"$nin": ["x"]}, "b.c": True}, [Condition("a", "nin", ("x",)), Condition("b.c", "eq", (True,))]),
     ],
     ids=str,
@@ -39,7 +48,10 @@ def test_every_accepted_form(raw: dict[str, Any] | None, conditions: list[Condit
         ({"$or": [{"a": 1}, {}]}, r"'\$or' expects a list of filters"),
         ({"$and": {"a": 1}}, r"'\$and' expects a list of filters"),
         ({"$not": [{"a": 1}]}, r"'\$not' expects a filter"),
-        ({"a": {"$not": {}}, "$not": {}}, r"'\$not' expects a filter"),
+        ({"$not": {}}, r"'\$not' expects a filter"),
+        ({"filename": {}}, "'filename' is an empty mapping"),
+        ({"a": {"$not": {}}}, "'a' is an empty mapping"),
+        ({"$not": {"a": {}}}, "'a' is an empty mapping"),
         ({"$or": [{str(n): n} for n in range(MAX_CONDITIONS + 1)]}, "at most 64"),
         (nested(200), "inside each other"),
         ({"_file": "x"}, "'_file' is not a metadata key"),
@@ -48,6 +60,9 @@ def test_every_accepted_form(raw: dict[str, Any] | None, conditions: list[Condit
         ({"a": {"$regex": ".*"}}, r"operator '\$regex' is not known"),
         ({"a": {"$and": []}}, "is not known"),
         ({"a": {"$in": "x"}}, "expects a list"),
+        ({"a": {"$contains": ["x"]}}, "expects one value"),
+        ({"a": {"$contains": ""}}, "expects one entry of a list"),
+        ({"a": {"$contains": True}}, "expects one entry of a list"),
         ({"a": {"$gt": [1]}}, "expects one value"),
         ({"a": None}, "is not text, a number or true/false"),
         ({"a": float("nan")}, "is not text, a number"),
@@ -112,3 +127,12 @@ def test_filters_are_combined(raw: dict[str, Any], holds_for: set[str]) -> None:
     where = parse_filter(raw)
     assert where
     assert {key for key, metadata in chunks.items() if where.matches(metadata)} == holds_for
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [{"$or": [{"a": 1}, {"$not": {"b": 2}}]}, {"$not": {"a": {"$gt": 3}}}, {"$not": {"$or": [{"a": 1}]}}],
+    ids=str,
+)
+def test_groups_are_understood_without_the_dollar_sign(raw: dict[str, Any]) -> None:
+    assert parse_filter(json.loads(json.dumps(raw).replace("$", ""))) == parse_filter(raw)

@@ -149,6 +149,27 @@ def test_the_result_names_options_that_had_no_effect(world: World) -> None:
         assert word in told
 
 
+@pytest.mark.parametrize("fails", ["when built", "at a chunk"])
+def test_an_extractor_that_cannot_work_does_not_cost_the_file(world: World, fails: str) -> None:
+    raw = project_yaml()
+    config = {"max_keywords": 0} if fails == "when built" else {}
+    raw["rag"]["data_processing_strategies"][0]["extractors"] = [{"type": "KeywordExtractor", "config": config}]
+    world.configure(raw)
+    if fails == "at a chunk":
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("no words")
+
+        world.patches.setattr("rag.extractors.keywords.KeywordExtractor.extract", broken)
+    world.upload("a.txt", "some text")
+    ((is_done, details),) = world.process()["result"]["details"]
+    assert is_done
+    assert details["chunks"] == 1
+    (warning,) = details["warnings"]
+    assert "extractor 'KeywordExtractor'" in warning
+    assert "left out" in warning
+
+
 def test_an_extractor_sees_the_name_of_the_upload_and_no_path_of_the_host(world: World) -> None:
     raw = project_yaml()
     raw["rag"]["data_processing_strategies"][0]["extractors"] = [{"type": "PathExtractor"}]

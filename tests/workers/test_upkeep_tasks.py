@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
+from config.loader import ProjectStore
 from rag.errors import ConflictError, UpstreamError
 from rag.filters import Filter
 from rag.stores import qdrant_server
 from rag.stores.qdrant import QdrantStore
+from rag.stores.qdrant_collection import QdrantCollection
+from rag.stores.qdrant_upkeep import QdrantUpkeep
 from rag.stores.upkeep import LedgerUpkeep
 from server.schemas.upkeep import MigrationRequest
 from server.services.database_access import DatabaseAccess
 from server.services.upkeep import UpkeepService
 from state.contents import DatabaseContents
 from state.tables import FileRow, TaskRow
+from state.upkeep_tasks import UpkeepTasks
 from tests.workers.test_crashes import LONG
-from tests.workers.world import PLACE, Crash, World
+from tests.workers.world import PLACE, Crash, World, project_yaml
 
 QDRANT = {"path": "moved"}
 _numbers = count()
@@ -268,6 +272,194 @@ def test_a_rebuild_reports_what_it_did(upkeep: Upkeep) -> None:
     assert task["state"] == "SUCCESS"
     assert task["result"]["chunks"] == world.store().stats().chunk_count
     assert words(world) == ["A short text about windmills."]
+
+
+def short_hash(world: World) -> str:
+    return next(str(row.file_hash) for row in world.rows(FileRow) if row.filename == "short.txt")
+
+
+def moved_store(world: World) -> Any:
+    """The target of a move, whether llamafarm.yaml names it or not."""
+    database = world.config.database("main").model_copy(update={"type": "QdrantStore", "config": QDRANT})
+    return world.assembly.store_to_delete_from(*PLACE, database)
+
+
+def around(world: World, target: Any, name: str, *, nth: int = 1, before: Any = None, after: Any = None) -> None:
+    """Have something happen before or after the nth call of a method."""
+    original, calls = getattr(target, name), count(1)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        is_meant = next(calls) == nth
+        if is_meant and before:
+            before()
+        result = original(*args, **kwargs)
+        if is_meant and after:
+            after()
+        return result
+
+    world.patches.setattr(target, name, wrapped)
+
+
+def test_a_worker_that_was_thought_dead_deletes_nothing_of_the_finished_move(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    stats = world.store().stats()
+    upkeep.start()
+    row = world.run_until("embed")
+    original = QdrantUpkeep.contents
+
+    def stalled(self: Any, pairs: Any) -> Any:
+        """While the first worker looks into the target, its lease ends and another one moves the database."""
+        found = original(self, pairs)
+        world.patches.setattr(QdrantUpkeep, "contents", original)
+        world.clock.now += 100
+        world.tasks.take_over_expired()
+        world.deliver("embed", row, world.worker("worker-2"))
+        assert world.config.database("main").type == "QdrantStore"
+        return found
+
+    world.patches.setattr(QdrantUpkeep, "contents", stalled)
+    deleted: list[Any] = []
+    world.patches.setattr(QdrantStore, "delete", lambda _, *pair: deleted.append(pair))
+    world.settle()
+    assert deleted == []
+    assert world.store().stats() == stats
+
+
+def test_what_is_removed_while_a_database_is_moved_does_not_come_back(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    around(world, QdrantStore, "upsert", nth=2, after=lambda: world.remove_file(short_hash(world)))
+    assert upkeep.migrate()["state"] == "SUCCESS"
+    assert {row.filename for row in world.rows(FileRow)} == {"long.txt"}
+    assert words(world) == []
+
+
+def test_what_is_removed_while_a_copy_is_made_is_not_in_the_copy(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    around(world, QdrantStore, "upsert", nth=2, after=lambda: world.remove_file(short_hash(world)))
+    assert upkeep.migrate(new_name="twin")["state"] == "SUCCESS"
+    assert words(world, "twin") == []
+
+
+def test_what_is_removed_while_a_database_is_rebuilt_does_not_come_back(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    upkeep.migrate()
+    around(world, QdrantCollection, "put_in_use", before=lambda: world.remove_file(short_hash(world)))
+    upkeep.rebuild()
+    world.settle()
+    assert words(world) == []
+
+
+def test_a_removed_file_is_gone_from_former_stores_too(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    source, short = world.store(), short_hash(world)
+    upkeep.migrate()
+    assert world.remove_file(short) == 1
+    assert [key for key, _ in source.generations() if short in key] == []
+    assert source.generations()
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_removed_project_leaves_nothing_in_any_store(upkeep: Upkeep, is_readable: bool) -> None:
+    world = upkeep.world
+    source = world.store()
+    world.clock.now += 1  # its task is the newest
+    upkeep.migrate()
+    target = world.store()
+    world.dispatcher.remove_project(*PLACE, world.config if is_readable else None)
+    assert source.generations() == target.generations() == {}
+
+
+def test_clearing_a_database_empties_former_stores_too(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    source = world.store()
+    upkeep.migrate()
+    access = DatabaseAccess(world.projects, world.assembly, DatabaseContents(world.database), world.tasks)
+    access.clear(access.open(*PLACE, "main"))
+    assert source.generations() == world.store().generations() == {}
+
+
+@pytest.mark.parametrize("new_name", [None, "twin"])
+def test_a_cancelled_copy_is_deleted(upkeep: Upkeep, new_name: str | None) -> None:
+    world = upkeep.world
+    task_id = upkeep.start(new_name=new_name)
+    shown = len(world.rows(FileRow))
+    around(world, ProjectStore, "edit", before=lambda: world.cancel(task_id))
+    world.settle()
+    assert world.status(task_id)["error"] == "Task cancelled"
+    database = world.config.database("main").moved_to("QdrantStore", QDRANT)
+    database = database.model_copy(update={"name": new_name or "main"})
+    assert world.assembly.store_to_delete_from(*PLACE, database).generations() == {}
+    assert len(world.rows(FileRow)) == shown
+
+
+def test_a_project_that_is_removed_while_it_is_moved_leaves_no_copy(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    upkeep.start()
+    target = moved_store(world)
+
+    def remove() -> None:
+        world.dispatcher.remove_project(*PLACE, world.config)
+        world.projects.delete(*PLACE)
+
+    around(world, QdrantStore, "upsert", before=remove)
+    world.settle()
+    assert target.generations() == {}
+    world.configure(project_yaml())
+
+
+def test_a_cancel_that_comes_after_the_switch_does_not_deny_it(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    task_id = upkeep.start()
+
+    def meanwhile() -> None:
+        world.remove_file(short_hash(world))
+        world.cancel(task_id)
+
+    around(world, ProjectStore, "edit", after=meanwhile)
+    world.settle()
+    task = world.status(task_id)
+    assert (task["state"], task["cancelled"]) == ("SUCCESS", False)
+    assert world.config.database("main").type == "QdrantStore"
+
+
+def test_a_cancel_between_the_end_of_the_work_and_the_end_of_its_task_comes_too_late(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    task_id = upkeep.start()
+    answers: list[dict[str, Any]] = []
+    around(world, UpkeepTasks, "finish", after=lambda: answers.append(world.cancel(task_id)))
+    world.settle()
+    assert [each["already_completed"] for each in answers] == [True]
+    assert world.status(task_id)["state"] == "SUCCESS"
+
+
+def test_a_rebuild_that_is_cancelled_at_last_does_not_switch(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    upkeep.migrate()
+    collection = world.store()._collection
+    used = collection.in_use()
+    task_id = upkeep.rebuild()
+    around(world, QdrantCollection, "write", after=lambda: world.cancel(task_id))
+    world.settle()
+    assert world.status(task_id)["cancelled"]
+    assert collection.in_use() == used
+    assert collection.all_names() == [used]
+
+
+def test_nothing_is_processed_until_a_cancelled_upkeep_has_ended(upkeep: Upkeep) -> None:
+    world = upkeep.world
+    upkeep.migrate()
+    task_id = upkeep.rebuild()
+
+    def meanwhile() -> None:
+        world.cancel(task_id)
+        with pytest.raises(ConflictError, match=task_id):
+            world.start(force=True)
+
+    refusals: list[bool] = []
+    around(world, QdrantCollection, "write", after=lambda: refusals.append(meanwhile() is None))
+    world.settle()
+    assert refusals == [True]
+    assert world.process(force=True)["state"] == "SUCCESS"
 
 
 def test_a_rebuild_that_fails_says_why(upkeep: Upkeep) -> None:

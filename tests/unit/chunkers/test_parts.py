@@ -9,6 +9,7 @@ from rag.parsers import parsers
 from rag.parsers.base import ParseLimits
 from rag.parsers.builder import DocumentBuilder
 from rag.pipelines.ingest import FileIdentity, ParseRoute, build_metadata
+from rag.places import place_of
 from rag.types import Document
 
 
@@ -65,9 +66,10 @@ def test_chunks_are_named_by_the_parts_that_hold_them(document: Document) -> Non
 
 def test_chunks_of_slides_carry_their_number() -> None:
     builder = DocumentBuilder("PresentationParser", ParseLimits())
-    builder.add_page(1, "First slide.")
-    builder.add_page(2, "Second slide.")
-    document = builder.build(page_unit="slide")
+    for number, text in enumerate(("First slide.", "Second slide."), start=1):
+        with builder.page(number, "slide"):
+            builder.add(text)
+    document = builder.build()
     chunker = chunkers.build("paragraphs", {}, counter=EstimatedCounter(8192))
     route = ParseRoute("PresentationParser", parsers.build("TextParser", {}), chunker, "paragraphs", 1000)
     identity = FileIdentity("talks", "ab" * 32, "talk.pptx", "application/pptx", 100, "generation-1")
@@ -75,3 +77,23 @@ def test_chunks_of_slides_carry_their_number() -> None:
     found = list(build_metadata(identity, document, chunker.chunk(document), route, []))
 
     assert [(each["page_number"], each["slide_number"]) for each in found] == [(1, 1), (2, 2)]
+
+
+def test_slides_inside_an_archive_stay_slides() -> None:
+    talk, paper = (DocumentBuilder(name, ParseLimits()) for name in ("PresentationParser", "PDFParser"))
+    with talk.page(1, "slide"):
+        talk.add("First slide.")
+    paper.add_page(1, "First page.")
+    builder = DocumentBuilder("ArchiveParser", ParseLimits())
+    for inner, name in ((talk.build(), "talk.pptx"), (paper.build(), "paper.pdf")):
+        with builder.part("member", name):
+            builder.add_heading(name, 1)
+            builder.add_document(inner, "member", name)
+    document = load_document(dump_document(builder.build()))
+    chunker = chunkers.build("paragraphs", {}, counter=EstimatedCounter(8192))
+    route = ParseRoute("ArchiveParser", parsers.build("TextParser", {}), chunker, "paragraphs", 1000)
+    identity = FileIdentity("talks", "ab" * 32, "talks.zip", "application/zip", 100, "generation-1")
+
+    found = list(build_metadata(identity, document, chunker.chunk(document), route, []))
+
+    assert [place_of(each) for each in found] == ["member 'talk.pptx', slide 1", "member 'paper.pdf', page 1"]

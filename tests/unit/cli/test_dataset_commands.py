@@ -238,6 +238,28 @@ def test_upload_with_process_follows_one_task_over_all_files(lf: Lf) -> None:
     assert "  b.md: no text" in done.stdout
 
 
+def test_warnings_of_processed_files_are_told_after_the_summary(lf: Lf) -> None:
+    warned = {"filename": "a.zip", "status": "processed", "warnings": ["Left out: 'broken.pdf' is damaged.", "x" * 900]}
+    scanned = {"filename": "s.pdf", "status": "processed", "pages_without_text": [1, 2, 3]}
+    lf.api.on("POST", f"{D}/actions", {"task_id": "t1", "message": "Accepted"})
+    lf.api.on("GET", f"{P}/tasks/t1", task("SUCCESS", (True, warned), (True, scanned), GOOD))
+    shown = lf("datasets", "process", "notes").stdout
+    assert "3 files: 3 processed" in shown
+    assert "3 warnings in 2 files:\n  a.zip: Left out: 'broken.pdf' is damaged." in shown
+    assert "s.pdf: 3 pages without text: 1, 2, 3" in shown
+    assert "x" * 201 not in shown.replace("\n", "")
+
+
+def test_many_warnings_are_cut_short_and_counted(lf: Lf) -> None:
+    files = [(True, {"filename": f"{n}.zip", "status": "processed", "warnings": ["w"] * 5}) for n in range(30)]
+    lf.api.on("POST", f"{D}/actions", {"task_id": "t1", "message": "Accepted"})
+    lf.api.on("GET", f"{P}/tasks/t1", task("SUCCESS", *files))
+    shown = lf("datasets", "process", "notes").stdout
+    assert "150 warnings in 30 files:" in shown
+    assert "0.zip: and 2 more" in shown
+    assert "and 10 more files; `lf tasks show t1 --json` has all" in shown
+
+
 def test_chunk_sizes_travel_with_each_file(lf: Lf) -> None:
     (lf.folder / "a.md").write_text("a")
     lf.api.on("POST", f"{D}/data", lambda seen: {**uploaded(seen), "task_id": "t1"})

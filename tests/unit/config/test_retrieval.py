@@ -202,8 +202,9 @@ def test_a_stage_of_a_request_is_taken_by_the_letter(
     """No variable of the server is put into what a request says; an option that is not known is refused."""
     monkeypatch.setenv("FARM_SECRET", "s3cret")
     folder = {"type": "cross_encoder", "model": "/nowhere/${FARM_SECRET}"}
-    (asked,) = ask("hybrid", stages={"reranker": folder}).notes
-    assert "model folder '/nowhere/${FARM_SECRET}' does not exist" in asked
+    for configured in ({}, {"reranker": {**folder, "model": "/nowhere/s3cret-or-not"}}):
+        with pytest.raises(InvalidInputError, match=r"model '/nowhere/\$\{FARM_SECRET\}' loaded"):
+            ask("hybrid", stages={"reranker": folder}, **configured)
     with pytest.raises(InvalidInputError, match="option 'odd' is not known"):
         ask("hybrid", stages={"reranker": {"type": "llm", "odd": 1}})
 
@@ -215,3 +216,36 @@ def test_a_stage_that_names_an_unknown_model_is_refused(ask: Callable[..., Retri
             ask("hybrid", **stages)
         with pytest.raises(BadRequestError, match="Model 'none' not found"):
             ask("hybrid", stages=stages)
+
+
+@pytest.mark.parametrize(
+    "model", ["~nobody-has-this-name/x", "/etc", "./here", "org/not-held", "not-held", "../../etc", "/" + "a" * 300]
+)
+@pytest.mark.parametrize("spelling", ["model", "model_path"])
+def test_a_request_has_no_weights_loaded_that_the_project_does_not_name(
+    ask: Callable[..., Retrieval], model: str, spelling: str
+) -> None:
+    chosen = {"type": "cross_encoder", spelling: model}
+    with pytest.raises(InvalidInputError, match=r"cannot have model.*Write it into.*POST /v1/models/download"):
+        ask("hybrid", stages={"reranker": chosen})
+    for kind in ("hybrid", "bm25"):  # named by a strategy: the search goes on without what cannot be had
+        (note,) = ask(kind, reranker={"type": "cross_encoder", "model": model}, stages={"reranker": chosen}).notes
+        assert "reranker 'cross_encoder' was skipped" in note
+
+
+@pytest.mark.parametrize("option", [{"hf_token": "hf-1"}, {"device": "cuda:1"}], ids=str)
+def test_options_of_the_machine_are_not_taken_from_a_request(
+    ask: Callable[..., Retrieval], option: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidInputError, match=f"option '{next(iter(option))}' cannot be given in a query"):
+        ask("hybrid", stages={"reranker": {"type": "cross_encoder", **option}})
+
+
+def test_a_request_may_name_what_this_machine_holds(
+    ask: Callable[..., Retrieval], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path))
+    (note,) = ask("hybrid", stages={"reranker": {"type": "cross_encoder", "model": "org/held"}}).notes
+    assert "reranker 'cross_encoder' was skipped: model 'org/held' has no config.json" in note
+    assert ask("hybrid", stages={"reranker": {"type": "cross_encoder"}}).notes

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from config.project import ProjectConfig
 from config.warnings import project_warnings
 
@@ -98,3 +100,53 @@ def test_values_that_a_component_will_refuse_are_named_with_what_is_accepted() -
     assert "sk-1" not in text
     assert "retrieval_strategies[1]" not in text
     assert "collection_name" not in text
+
+
+def processing(**strategy: Any) -> str:
+    return warned(
+        rag={
+            "databases": [{"name": "a", "type": "MemoryStore"}],
+            "data_processing_strategies": [{"name": "s", **strategy}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"chunk_overlap": -5}, "option 'chunk_overlap' = -5"),
+        ({"chunk_size": 100, "chunk_overlap": 500}, "chunk_overlap = 500 must be smaller than chunk_size = 100"),
+        ({"chunk_strategy": "semantic", "semantic_buffer_size": 99}, "option 'semantic_buffer_size' = 99"),
+        (
+            {"chunk_strategy": "semantic", "semantic_breakpoint_percentile_threshold": 10},
+            "option 'semantic_breakpoint_percentile_threshold' = 10",
+        ),
+    ],
+)
+def test_options_of_cutting_that_fail_every_file_are_named_before_one_is_processed(
+    config: dict[str, Any], said: str
+) -> None:
+    text = processing(parsers=[{"type": "TextParser_Python", "config": config}])
+    assert "rag.data_processing_strategies[0].parsers[0].config: chunker" in text or "config: chunk_overlap" in text
+    assert said in text
+    assert "no file can be processed with it until this is corrected" in text
+
+
+def test_options_of_an_extractor_that_leave_it_out_are_named_under_each_of_their_spellings() -> None:
+    extractor = {"type": "KeywordExtractor", "config": {"max_keywords": 0}}
+    text = processing(parsers=[{"type": "TextParser_Python"}], extractors=[extractor])
+    assert "rag.data_processing_strategies[0].extractors[0].config" in text
+    assert "the extractor is left out until this is corrected" in text
+
+
+def test_strategies_and_stores_that_cannot_do_what_they_say_are_named() -> None:
+    strategies = [
+        {"name": "g", "type": "GraphRetriever"},
+        {"name": "c", "type": "CrossEncoderRerankedStrategy", "config": {"model_name": "nix"}},
+        {"name": "m", "type": "MultiTurnRAGStrategy", "config": {"model_name": "${SOME_MODEL}"}},
+    ]
+    text = warned(rag={"databases": [{"name": "a", "type": "QdrantStore", "retrieval_strategies": strategies}]})
+    assert "'GraphRetriever': it needs a database that is not supported; nearest vectors are used instead" in text
+    assert "retrieval_strategies[1].config.model_name = 'nix': no model under runtime.models has this name" in text
+    assert "SOME_MODEL" not in text
+    assert "'QdrantStore': no address: set config.url" in text

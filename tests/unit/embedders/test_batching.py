@@ -25,6 +25,9 @@ class GatedEmbedder:
         self.is_down = False
         self.is_closed = False
 
+    def cache_scope(self, project: str) -> str:
+        return self._inner.cache_scope(project)
+
     @property
     def dimension(self) -> int:
         return self._inner.dimension

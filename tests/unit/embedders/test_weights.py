@@ -9,7 +9,14 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from rag.embedders import weights
 from rag.embedders.bert_files import read_shape
-from rag.embedders.weights import DEFAULT_MODEL, locate, max_tokens, token_counter_for, tokenizer_file
+from rag.embedders.weights import (
+    DEFAULT_MODEL,
+    locate,
+    max_tokens,
+    token_counter_for,
+    tokenizer_file,
+    weights_digest,
+)
 from rag.errors import InvalidInputError, UpstreamError
 
 
@@ -54,6 +61,25 @@ def test_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
 def test_missing_folder_is_named() -> None:
     with pytest.raises(InvalidInputError, match="/no/such/model"):
         locate("/no/such/model")
+
+
+@pytest.mark.parametrize(
+    "model", ["~nobody-has-this-name/x", "/" + "a" * 300, "/no\0where"], ids=["home", "long", "nul"]
+)
+def test_a_path_that_cannot_be_one_is_named(model: str) -> None:
+    with pytest.raises(InvalidInputError, match="model folder"):
+        locate(model)
+
+
+def test_the_digest_of_a_model_tells_every_byte(tmp_path: Path) -> None:
+    one, same, other, prompted = (make_folder(tmp_path / name / "model") for name in "abcd")
+    for folder, middle in ((one, b"0"), (same, b"0"), (other, b"1")):
+        (folder / "model.safetensors").write_bytes(b"0" * (3 << 20) + middle + b"0" * (3 << 20))
+    (prompted / "model.safetensors").write_bytes((one / "model.safetensors").read_bytes())
+    (prompted / "config_sentence_transformers.json").write_text('{"prompts": {"document": "passage: "}}')
+    digests = [weights_digest(locate(str(folder))) for folder in (one, same, other, prompted)]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
 
 
 def test_model_that_is_not_here_says_what_to_do_when_downloads_are_off(monkeypatch: pytest.MonkeyPatch) -> None:

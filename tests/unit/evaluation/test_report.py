@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rag.evaluation.page import page
-from rag.evaluation.plot import png, svg
+from rag.evaluation.plot import IN_MEMORY, png, svg
 from rag.evaluation.questions import Question, Target
 from rag.evaluation.report import configuration, recommend
 from rag.evaluation.run import Cutting, Miss, Outcome, measures
@@ -141,6 +141,15 @@ def test_of_many_lines_the_best_are_drawn_and_what_is_in_use() -> None:
     assert "the present one" in drawn
     assert "strategy 39<" in drawn
     assert "strategy 3<" not in drawn
+
+
+def test_latencies_of_chunks_in_memory_are_marked_with_a_footnote(whole: dict[str, Any]) -> None:
+    for drawn in (svg(whole), page(whole)):
+        assert IN_MEMORY in drawn
+    cells = page(whole).partition("costs $5 $6</td>")[2].partition("</tr>")[0]
+    assert cells.count("*</td>") == 2
+    assert page(report(BASE)).count("*") == svg(report(BASE)).count("*"), "no mark where no chunks are in memory"
+    assert IN_MEMORY not in page(report(BASE))
 
 
 def test_the_svg_holds_names_as_text(whole: dict[str, Any]) -> None:

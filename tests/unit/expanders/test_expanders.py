@@ -5,11 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag.chunkers import chunkers
+from rag.chunkers.tokens import EstimatedCounter
 from rag.expanders import expanders
 from rag.filters import Filter, parse_filter
+from rag.gaps import MAX_GAP_CHARS
+from rag.parsers import parsers
+from rag.pipelines.ingest import FileIdentity, ParseRoute, build_metadata
+from rag.places import place_of
 from rag.stores import stores
 from rag.stores.base import Store, StoreIdentity
-from rag.types import Hit, Record, Scalar, record_id
+from rag.types import Document, Hit, Record, Scalar, record_id
 
 FILE, GENERATION = "docs/abc", "g1"
 SENTENCES = [f"Sentence {number} of the file." for number in range(12)]
@@ -70,6 +76,9 @@ def test_neighbours_are_joined_as_they_stand_in_the_file(store: Store) -> None:
     assert grown.text == TEXT[start:end]
     facts = {key: grown.metadata[key] for key in ("char_start", "char_end", "page_start", "page_end", "expanded")}
     assert facts == {"char_start": start, "char_end": end, "page_start": 2, "page_end": 3, "expanded": True}
+    [later] = expand("neighbours", store, [hit(7)], before=2, after=0)
+    assert [later.metadata[key] for key in ("page_number", "page_start", "page_end")] == [3, 2, 3]
+    assert place_of(later.metadata) == "sheet 'one', page 3"
     assert (grown.metadata["match_start"], grown.metadata["match_end"]) == place(5)
     assert (grown.id, grown.score) == (hit(5).id, 0.5)
     assert "token_count" not in grown.metadata
@@ -162,3 +171,42 @@ def test_what_stood_between_chunks_is_put_back(text: str, store: Store) -> None:
     facts: dict[str, Scalar] = {"chunk_index": 0, "char_start": 0, "char_end": len(first)}
     own = Hit(record_id("docs/gap", GENERATION, 0), first, 0.5, "docs/gap", GENERATION, facts)
     assert expand("neighbours", store, [own])[0].text == whole
+
+
+PYTHON = "".join(
+    f"def area_{n}(width, height):\n    if width > {n}:\n\n\n        return width * height\n\treturn {n}\n\n\n\n"
+    for n in range(40)
+)
+YAML = "".join(f"- name: tent {n}\n  sizes:\n      - small\n\n  price:   {n}.50\n" for n in range(60))
+SPACED = ("Words  here.\r\n \u2003Others\tthere.\n\n\n\n" * 30).strip()
+
+
+@pytest.mark.parametrize("expander", ["parent", "neighbours"])
+@pytest.mark.parametrize("strategy", ["parent_child", "code", "paragraphs", "sentences", "tokens"])
+@pytest.mark.parametrize(
+    "text", [PYTHON, YAML, SPACED, "One." + " " * MAX_GAP_CHARS + "Two."], ids=lambda text: text[:5]
+)
+def test_what_an_expander_gives_is_an_exact_slice_of_the_file(
+    text: str, strategy: str, expander: str, store: Store
+) -> None:
+    options = {"parent_size": 1200} if strategy == "parent_child" else {}
+    chunker = chunkers.build(strategy, {"chunk_size": 80, **options}, counter=EstimatedCounter(8192))
+    document = Document(text, "TextParser")
+    route = ParseRoute("TextParser", parsers.build("TextParser", {}), chunker, strategy, 80)
+    identity = FileIdentity("docs", "cd" * 32, "a.txt", "text/plain", len(text), GENERATION)
+    chunks = chunker.chunk(document)
+    records = [
+        Record(
+            record_id(identity.file_key, GENERATION, chunk.index), chunk.text, np.ones(2, dtype=np.float32),
+            identity.file_key, GENERATION, metadata,
+        )
+        for chunk, metadata in zip(chunks, build_metadata(identity, document, chunks, route, []), strict=True)
+    ]  # fmt: skip
+    store.upsert(records)
+    found = [Hit(each.id, each.text, 0.5, each.file_key, GENERATION, each.metadata) for each in records]
+    for one in found:
+        [grown] = expand(expander, store, [one])
+        assert grown.text == text[slice(*(int(grown.metadata[key]) for key in ("char_start", "char_end")))]
+        if len(chunks) > 1 and (expander == "neighbours" or strategy == "parent_child"):
+            assert len(grown.text) > len(one.text)
+            assert "gap_after" not in grown.metadata

@@ -1,6 +1,8 @@
 """Every extractor name and key of LlamaFarm's configuration: what it changes, or the sentence that says it does not."""
 
+import re
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -216,15 +218,61 @@ def test_a_model_that_is_not_there_is_told_or_refused() -> None:
         extract("EntityExtractor", {"model": "en_core_web_sm", "use_fallback": False})
 
 
-def test_a_model_that_is_there_finds_names_and_rules_find_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def install_spacy_model(name: str, folder: Path) -> None:
+    """A package as spaCy makes them of models: it says in its metadata that it is one."""
+    described = folder / f"{name}-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text(f"[spacy_models]\n{name} = {name}\n")
+
+
+def test_a_package_that_is_no_model_is_not_imported_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    spacy = ModuleType("spacy")
+    spacy.__spec__ = SimpleNamespace(name="spacy")  # type: ignore[assignment]
+    monkeypatch.setitem(sys.modules, "spacy", spacy)
+    for model in ("antigravity", "json", "os.path", "/etc", ""):
+        (warning,) = warnings_of("EntityExtractor", {"model": model})
+        assert f"'{model}' is not one of spaCy's models" in warning
+
+
+def test_a_model_that_is_there_finds_names_and_rules_find_the_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install_spacy_model("xx_names", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     names = [SimpleNamespace(label_="PER", text="Ada\nSmith"), SimpleNamespace(label_="GPE", text="Berlin")]
-    spacy, package = ModuleType("spacy"), ModuleType("xx_names")
+    spacy = ModuleType("spacy")
     spacy.load = lambda name, exclude: lambda text: SimpleNamespace(ents=names)  # type: ignore[attr-defined]
-    for module in (spacy, package):
-        module.__spec__ = SimpleNamespace(name=module.__name__)  # type: ignore[assignment]
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    spacy.__spec__ = SimpleNamespace(name="spacy")  # type: ignore[assignment]
+    monkeypatch.setitem(sys.modules, "spacy", spacy)
     assert warnings_of("EntityExtractor", {"model": "xx_names"}) == ()
     found = extract("EntityExtractor", {"model": "xx_names"})
     assert (found["entities_person"], found["entities_gpe"]) == (["Ada Smith"], ["Berlin"])
     assert found["entities_email"] == ["ada@example.org"]
     assert "entities_org" not in found
+
+
+def test_letters_that_only_look_like_ascii_are_no_account_and_fail_no_file() -> None:
+    account = "\u212aD89 3704 0044 0532 0130 00"  # KELVIN SIGN, which equals k where case does not matter
+    for options in ({}, {"case_sensitive": True}):
+        assert "patterns_iban" not in extract("PatternExtractor", {"predefined_patterns": ["pii"], **options}, account)
+    found = extract("PatternExtractor", {"predefined_patterns": ["iban"]}, "paid to de89 3704 0044 0532 0130 00")
+    assert found == {"patterns_iban": ["de89 3704 0044 0532 0130 00"]}
+
+
+@pytest.mark.parametrize("number", ["0-8044-2957-X", "0-8044-2957-x"])
+def test_check_digit_x_of_a_book_is_read_in_either_case(number: str) -> None:
+    assert extract("PatternExtractor", {"predefined_patterns": ["isbn"]}, f"ISBN {number}.") == {
+        "patterns_isbn": [number]
+    }
+
+
+@pytest.mark.parametrize("style", ["%d/%d/%Y", "%Q", "%d.%m.%", "%-d.%m.%Y"])
+def test_date_format_that_reads_nothing_is_refused_by_name(style: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(repr(style))):
+        extract("DateTimeExtractor", {"date_formats": [style]})
+
+
+@pytest.mark.parametrize("style", ["%d/%m/%Y", "%A, %d. %B %y", "%Y-%m-%dT%H:%M:%S%z", "%b %Y", "%j %Y"])
+def test_date_format_that_reads_dates_is_taken(style: str) -> None:
+    assert "dates" in extract("DateTimeExtractor", {"date_formats": [style]})

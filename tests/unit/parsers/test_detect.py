@@ -28,6 +28,22 @@ def test_name_tells_text_formats_apart(filename: str, expected: str, tmp_path: P
     assert media_type(make.text_file(tmp_path / "stored", "some words\n"), filename) == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("docx", media.DOCX), ("pptx", media.PPTX), ("xlsx", media.XLSX), ("odt", media.ODT)]
+)
+@pytest.mark.parametrize("damage", ["no start", "no end", "half", "no parts"])
+def test_a_damaged_office_file_is_what_its_name_says(kind: str, expected: str, damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "stored"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        if damage != "no parts":
+            archive.writestr("other.xml", "<a/>" * 1000)
+    raw = path.read_bytes()
+    changed = {"no start": bytes(60) + raw[60:], "no end": raw[:-40], "half": raw[: len(raw) // 2]}
+    path.write_bytes(changed.get(damage, raw))
+    assert media_type(path, f"a.{kind}") == expected
+
+
 @pytest.mark.parametrize("filename", ["a.txt", "a.md", "a.pdf", "a.docx", "a.csv"])
 def test_binary_file_is_binary_whatever_its_name(filename: str, tmp_path: Path) -> None:
     assert media_type(make.binary_file(tmp_path / "stored"), filename) == media.BINARY

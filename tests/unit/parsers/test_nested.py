@@ -1,7 +1,9 @@
 """Files inside files: what is read, what is left out by name, and the one allowance that holds for all of them."""
 
 import io
+import time
 import zipfile
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,34 @@ def test_encoding_is_used_where_a_mail_does_not_name_its_own(tmp_path: Path) -> 
     path.write_bytes(b"From: a@b.org\nSubject: x\n\n" + "Привет, как дела".encode("koi8-r"))
     probe = probe_file(path, "a.eml")
     assert "Привет" in parsers.build("EmailParser", {"encoding": "koi8-r"}).parse(probe, ParseLimits()).text
+
+
+def test_html_is_read_where_the_plain_version_is_only_a_stub(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["Subject"], message["From"] = "Offer", "ada@example.org"
+    message.set_content("Please see the HTML version of this mail.")
+    message.add_alternative("<p>The rent of the harbour office is 900 a month.</p>" * 10, subtype="html")
+    assert "rent of the harbour office" in mail(tmp_path / "a.eml", message).text
+
+
+def test_plain_version_is_read_where_the_html_says_no_more(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["Subject"], message["From"] = "Offer", "ada@example.org"
+    message.set_content("The rent of the office is 900 a month.")
+    message.add_alternative("<p>The rent of the office is <b>900 a month</b> in HTML.</p>", subtype="html")
+    assert "in HTML" not in mail(tmp_path / "a.eml", message).text
+
+
+@pytest.mark.parametrize("parameters", ['; a="' + ";" * 200_000, "".join(f"; name*{at}=x" for at in range(40_000))])
+@pytest.mark.parametrize("place", ["outer", "inner"])
+def test_headers_of_endless_parameters_take_bounded_time(parameters: str, place: str, tmp_path: Path) -> None:
+    hostile = f"Content-Type: text/plain{parameters}\n\nThe words of the mail.\n"
+    if place == "inner":
+        hostile = f"Content-Type: multipart/mixed; boundary=b\n\n--b\n{hostile}\n--b--\n"
+    path = make.text_file(tmp_path / "a.eml", f"From: ada@example.org\nSubject: Offer\n{hostile}")
+    begin = time.process_time()
+    assert "Offer" in read(path, "a.eml").text
+    assert time.process_time() - begin < 1.5
 
 
 def test_history_below_a_mail_is_a_section_of_its_own(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import datetime as dt
 import random
 import struct
+import time
 import zipfile
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from rag.errors import EncryptedFileError, LimitExceededError, NoTextError, UnreadableFileError
@@ -108,8 +110,53 @@ def test_heading_levels_follow_based_on_styles(tmp_path: Path) -> None:
 
 
 def test_workbook_without_rows_has_no_text(tmp_path: Path) -> None:
-    with pytest.raises(NoTextError, match="no rows"):
-        read("ExcelParser", make.xlsx_file(tmp_path / "a.xlsx", {"A": [], "B": [["only", "names"]]}))
+    with pytest.raises(NoTextError, match="no text in any sheet"):
+        read("ExcelParser", make.xlsx_file(tmp_path / "a.xlsx", {"A": [], "B": [[None, ""]]}))
+
+
+def test_sheet_of_one_row_keeps_its_text(tmp_path: Path) -> None:
+    sheets = {
+        "Note": [["The contract ends on 31 May."]],
+        "Data": [["Name", "Days"], ["Zoë", 3]],
+        "Form": [["Who", "When"]],
+    }
+    document = read("ExcelParser", make.xlsx_file(tmp_path / "a.xlsx", sheets))
+    assert document.text == "Note\nThe contract ends on 31 May.\n\nData\nName: Zoë; Days: 3\n\nForm\nWho; When"
+    assert document.warnings == ()
+
+
+def test_formulas_that_were_never_computed_are_shown_and_told(tmp_path: Path) -> None:
+    path = make.xlsx_file(tmp_path / "a.xlsx", {"A": [["Item", "Total"], ["x", "=SUM(1,2)"], ["=A2", "=B2"]]})
+    document = read("ExcelParser", path)
+    assert document.text == "A\nItem: x; Total: =SUM(1,2)\nItem: =A2; Total: =B2"
+    assert document.warnings == (
+        "Sheet 'A': formulas shown as written, since no program has computed their values: 3.",
+    )
+
+
+def test_formula_that_was_computed_shows_its_value_even_if_blank(tmp_path: Path) -> None:
+    path = make.xlsx_file(tmp_path / "a.xlsx", {"A": [["Item", "Total"], ["x", "=SUM(1,2)"], ["y", "=REPT(1,0)"]]})
+    replace_part(path, "xl/worksheets/sheet1.xml", ("<f>SUM(1,2)</f><v></v>", "<f>SUM(1,2)</f><v>3</v>"))
+    replace_part(path, "xl/worksheets/sheet1.xml", ('<c r="B3"><f>', '<c r="B3" t="str"><f>'))
+    document = read("ExcelParser", path)
+    assert (document.text, document.warnings) == ("A\nItem: x; Total: 3\nItem: y", ())
+
+
+def test_cells_in_far_columns_take_bounded_time(tmp_path: Path) -> None:
+    sheet = openpyxl.Workbook()
+    for row in range(1, 1_500):
+        sheet.active.cell(row, 16_384, "far")
+    sheet.save(tmp_path / "a.xlsx")
+    begin = time.process_time()
+    with pytest.raises(LimitExceededError, match=r"'a.xlsx': the workbook has more than 20,000,000 cells"):
+        read("auto", tmp_path / "a.xlsx")
+    assert time.process_time() - begin < 6.0
+
+
+def test_row_with_an_absurd_number_ends_by_itself(tmp_path: Path) -> None:
+    path = make.xlsx_file(tmp_path / "a.xlsx", {"A": [["Item"], ["x"]]})
+    replace_part(path, "xl/worksheets/sheet1.xml", ('<row r="2">', '<row r="99999999999">'))
+    assert read("ExcelParser", path).text == "A\nItem: x"
 
 
 def test_sheets_and_header_row_are_chosen(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_presentation_options_choose_the_parts(tmp_path: Path) -> None:
 def test_slide_show_file_is_a_presentation(tmp_path: Path) -> None:
     path = office.pptx_file(tmp_path / "a.ppsx")
     office.replace_in_part(path, "[Content_Types].xml", ("presentation.main+xml", "slideshow.main+xml"))
-    assert read(path).page_unit == "slide"
+    assert {page.unit for page in read(path).pages} == {"slide"}
 
 
 def test_sheets_are_combined_on_request(tmp_path: Path) -> None:

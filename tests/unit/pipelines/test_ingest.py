@@ -166,6 +166,30 @@ def test_an_extractor_with_patterns_is_applied_to_matching_names_only(tmp_path: 
     assert (found.get("yes"), found.get("no"), found.get("extractor_No")) == (1, None, None)
 
 
+class FailsFrom(Found):
+    """Fails at its second chunk, and would again."""
+
+    def extract(self, text: str, document: Document) -> dict[str, Any]:
+        if self.seen:
+            raise ValueError("no such month")
+        return super().extract(text, document)
+
+
+def test_an_extractor_that_fails_at_a_chunk_is_left_out_from_there_on_and_told_once(
+    tmp_path: Path, embedder: HashEmbedder
+) -> None:
+    parsed = parsed_text(tmp_path, embedder, many_sentences(200))
+    routes = [ExtractRoute("Bad", FailsFrom({"bad": 1})), ExtractRoute("Good", Found({"good": 1}))]
+    told: list[str] = []
+    found = list(build_metadata(IDENTITY, parsed.document, parsed.chunks, parsed.route, routes, told.append))
+    assert len(found) > 2
+    assert [each.get("bad") for each in found[:3]] == [1, None, None]
+    assert all(each["good"] == 1 for each in found)
+    (sentence,) = told
+    assert "extractor 'Bad' failed at chunk 1 and is left out" in sentence
+    assert "no such month" in sentence
+
+
 def write(parsed: ParsedFile, embedder: Any, store: Store, **options: Any) -> Any:
     metadata: list[dict[str, Any]] = [{}] * len(parsed.chunks)
     needs = {"known_vectors": {}, **options}

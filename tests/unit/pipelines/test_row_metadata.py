@@ -89,21 +89,23 @@ def test_a_column_that_would_hide_a_key_of_ours_is_refused(name: str) -> None:
 
 
 def test_the_keys_of_ours_are_those_that_every_chunk_may_have(csv: Path) -> None:
-    """With slides, headings and every kind of part, so that none is missing."""
+    """With slides, headings, every kind of part and an unusual gap, so that none is missing."""
     counter = HashEmbedder(HashEmbedder.Options()).token_counter
     route = ParseRoute(
         "x", parsers.build("MarkdownParser", {}), chunkers.build("headings", {}, counter=counter), "h", 9
     )
     path = csv.with_suffix(".md")
-    path.write_text("# Title\n\nText.", encoding="utf-8")
+    path.write_text("# Title\n\nText.\nMore.", encoding="utf-8")
     document = parse_file(probe_file(path, path.name), [route], ParseLimits()).document
     end = len(document.text)
     paged = replace(
         document,
-        pages=(PageSpan(1, 0, end),),
-        page_unit="slide",
+        pages=(PageSpan(1, 0, end, "slide"),),
         parts=tuple(Part(kind, "x", 0, end) for kind in get_args(PartKind)),
     )
-    chunks = [replace(chunk, table_header="| a |", parent=(0, end)) for chunk in route.chunker.chunk(paged)]
-    (only,) = build_metadata(IDENTITY, paged, chunks, route, [])
-    assert set(only) == OWN_KEYS
+    (whole,) = route.chunker.chunk(paged)
+    first = replace(whole, text=whole.text[:-6], end=end - 6, table_header="| a |", parent=(0, end))
+    first = replace(first, section_titles=("A", "B"))
+    second = replace(whole, index=1, start=end - 5)
+    found, _ = build_metadata(IDENTITY, paged, [first, second], route, [])
+    assert set(found) == OWN_KEYS

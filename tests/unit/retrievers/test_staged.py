@@ -18,6 +18,7 @@ from rag.errors import InvalidInputError, RagError, UpstreamError
 from rag.rerankers.base import RerankerOptions
 from rag.retrievers import retrievers
 from rag.retrievers.base import Query, Retrieval
+from rag.retrievers.collapse import collapse
 from rag.retrievers.models import NoModels
 from rag.retrievers.staged import Limits, StagedRetriever, Stages
 from rag.retrievers.trace import Trace
@@ -213,6 +214,27 @@ class TestExplain:
         assert next(stage for stage in found.stages if stage.name == "rerank").notes == (note,)
 
 
+class Counting:
+    """Finds hits of which every fifth repeats the one before in another file."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def retrieve(self, query: Query) -> Retrieval:
+        assert query.top_k is not None
+        self.asked.append(query.top_k)
+        texts = [f"text number {position - (position % 5 == 4)}" for position in range(query.top_k)]
+        found = [Hit(f"{at}", text, 1 - at / 1000, f"docs/{at}", "g", {}) for at, text in enumerate(texts)]
+        return Retrieval(tuple(found))
+
+
+def test_a_few_near_copies_need_no_second_search() -> None:
+    strategy = Counting()
+    found = StagedRetriever(strategy, Stages(collapse=collapse), Limits()).retrieve(Query("text", top_k=10))
+    assert len(found.hits) == len({hit.text for hit in found.hits}) == 10
+    assert strategy.asked == [20]
+
+
 class Stage:
     """A transform, reranker and expander that does what it is told to."""
 
@@ -230,6 +252,9 @@ class Stage:
     def expand(self, hits: Sequence[Hit], *, limit: int, where: Any) -> list[Hit]:
         self._work()
         return list(hits[:limit])
+
+    def remark(self, hits: Sequence[Hit]) -> str | None:
+        return None
 
 
 def failing(error: RagError) -> Callable[[], None]:

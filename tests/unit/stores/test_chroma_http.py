@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
-from rag.errors import UpstreamError
+from rag.errors import ConflictError, UpstreamError
 from rag.stores.chroma_http import ChromaServer, CollectionMissingError, chroma_server
 
 
@@ -47,6 +47,12 @@ NOWHERE = urllib3.HTTPConnectionPool("chroma.test", 8000)
 def test_every_failure_names_the_server(answer: tuple[int, Any] | Exception, message: str) -> None:
     with pytest.raises(UpstreamError, match=message):
         server(answer).query("id", np.ones(3, np.float32), 5)
+
+
+def test_a_folder_that_was_removed_under_the_server_is_told_with_the_way_out() -> None:
+    answer = (500, {"message": "error returned from database: (code: 1032) attempt to write a readonly database"})
+    with pytest.raises(ConflictError, match=r"was removed or is read-only.*lf server stop.*lf db rebuild"):
+        server(answer).create("name", {}, {})
 
 
 def test_a_missing_collection_is_told_apart() -> None:

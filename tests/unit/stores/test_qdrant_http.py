@@ -8,6 +8,7 @@ from qdrant_client import QdrantClient
 
 from rag.errors import BadRequestError, ConflictError, InvalidInputError, UpstreamError
 from rag.filters import Filter, parse_filter
+from rag.stores import qdrant as qdrant_module
 from rag.stores import stores
 from rag.stores.base import Store, StoreIdentity
 from rag.types import Record
@@ -145,3 +146,49 @@ def test_a_folder_that_another_process_has_open_is_refused(tmp_path: Path) -> No
 def test_the_folder_of_embedded_mode_is_a_plain_name(path: str) -> None:
     with pytest.raises(InvalidInputError, match="path"):
         open_store(path=path)
+
+
+def dated(number: int) -> Record:
+    vector = np.zeros(DIMENSION, dtype=np.float32)
+    vector[:2] = np.cos(number / 1000), np.sin(number / 1000)
+    metadata = {"date": f"2026-{number // 28 + 1:02d}-{number % 28 + 1:02d}"}
+    text = "wool and hay" if number >= 290 else "wool wool wool"
+    return Record(f"set/a/g1/{number:06d}", text, vector, "set/a", "g1", metadata)
+
+
+LATE = parse_filter({"date": {"$gte": "2026-11-15"}})
+
+
+@pytest.mark.parametrize("kind", ["vector", "text"])
+def test_a_filter_that_qdrant_cannot_say_fetches_only_metadata_beyond_the_first_hits(
+    qdrant_double: QdrantDouble, kind: str
+) -> None:
+    store = open_store(url=qdrant_double.url)
+    records = [dated(number) for number in range(300)]
+    store.upsert(records)
+    qdrant_double.requests.clear()
+    if kind == "vector":  # what matches is the farthest
+        hits = store.search_vector(records[0].vector, limit=3, where=LATE)
+        late = [record.id for record in records if LATE.matches(record.metadata)]
+        assert [hit.id for hit in hits] == late[:3]
+    else:
+        hits = store.search_text("wool", limit=3, where=LATE)
+        assert len(hits) == 3
+    assert all(LATE.matches(hit.metadata) for hit in hits)
+    searches = qdrant_double.bodies("POST", r"/collections/[^/]+/points/query")
+    assert [body["limit"] for body in searches] == [12, 3]
+    looked = qdrant_double.bodies("POST", r"/collections/[^/]+/points/scroll")
+    assert looked
+    assert all(body["with_payload"] == ["metadata"] and body["with_vector"] is False for body in looked)
+
+
+def test_a_filter_that_would_have_too_much_looked_at_is_refused_by_name(
+    qdrant_double: QdrantDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qdrant_module, "MOST_LOOKED_AT", 100)
+    store = open_store(url=qdrant_double.url)
+    store.upsert([dated(number) for number in range(300)])
+    with pytest.raises(InvalidInputError, match=r"Qdrant cannot compare this filter.*more than 100 chunks"):
+        store.search_vector(dated(0).vector, limit=3, where=LATE)
+    filtered = parse_filter({"date": {"$gte": "2026-01-02"}})
+    assert len(store.search_vector(dated(0).vector, limit=3, where=filtered)) == 3
