@@ -1,6 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from config.loader import ProjectStore, template_names
+from config.processing import plan_processing
+from rag.chunkers.tokens import EstimatedCounter
+from rag.parsers.base import ParseLimits
+from rag.parsers.detect import probe_file
+from rag.pipelines.ingest import parse_file
 
 
 @pytest.mark.parametrize("template", template_names())
@@ -49,3 +56,30 @@ def test_the_advanced_template_has_two_databases_and_six_strategies(store: Proje
     assert [database.name for database in config.databases] == ["main_database", "research_database"]
     assert config.rag is not None
     assert len(config.rag.data_processing_strategies) == 6
+
+
+@pytest.mark.parametrize("template", ["default", "rag"])
+@pytest.mark.parametrize(
+    ("name", "content", "parser"),
+    [
+        ("feed.xml", '<?xml version="1.0"?><menu><dish>Pea soup</dish></menu>', "XMLParser"),
+        ("guide.rst", "Guide\n=====\n\nPea soup.\n", "RSTParser"),
+        ("menu.json", '[{"dish": "Pea soup"}]', "JSONParser"),
+        ("menu.txt", "Pea soup.", "TextParser"),
+    ],
+)
+def test_a_new_project_reads_each_text_format_with_its_own_parser(
+    store: ProjectStore, tmp_path: Path, template: str, name: str, content: str, parser: str
+) -> None:
+    store.create("org", "bot", template)
+    config = store.load("org", "bot")
+    counter = EstimatedCounter(256)
+    embedding = config.database().embedding_strategy_in_use()
+    plan = plan_processing(config.strategy("universal_processor"), embedding, counter)
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+
+    parsed = parse_file(probe_file(path, name), plan.parse_routes, ParseLimits())
+
+    assert parsed.document.parser == parser
+    assert "Pea soup" in parsed.document.text
