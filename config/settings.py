@@ -157,6 +157,11 @@ class Settings(BaseSettings):
     max_archive_entries: int = Field(20_000, gt=0, description="Most entries an archive format may have.")
     parse_timeout_s: float = Field(600.0, gt=0, description="Seconds one file may take to parse before it is given up.")
     parse_memory_mb: int = Field(2048, ge=256, description="Resident memory at which a parse process is recycled.")
+    public_url: str | None = Field(
+        None,
+        description="How clients reach this server, such as https://paddock.example.org: the beginning of links that "
+        "the LlamaCloud API hands out. Unset: as the request was addressed.",
+    )
     lease_s: float = Field(
         15.0, gt=0, description="Seconds after which the work of a worker that went silent is taken over."
     )
@@ -202,6 +207,7 @@ class Settings(BaseSettings):
         "database_url",
         "designer_dist_path",
         "releases_url",
+        "public_url",
         mode="before",
     )
     @classmethod

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from config.settings import LOOPBACK_HOSTS, Settings
 from server.errors import install_error_handlers
+from server.llamacloud import app as llamacloud
 from server.mcp.endpoint import PATHS as MCP_PATHS
 from server.mcp.endpoint import McpEndpoint
 from server.middleware import ApiKey, BodyGuard, HostGuard, RequestLog
@@ -94,6 +95,7 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
     )
     for router in ROUTERS:
         app.include_router(router)
+    llamacloud.include(app)
     app.add_route(REFERENCE_PATH, show_reference, include_in_schema=False)
     app.mount(ASSETS_PATH, page_files())
     app.state.mcp = McpEndpoint(app, settings)
@@ -109,7 +111,7 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
 def _designer(app: FastAPI, settings: Settings) -> DesignerPages:
     """Behind every route, also those that are added later: it answers what none of them does."""
     found = Designer(settings.designer_dist_path, settings.designer_variables)
-    routes = [route for router in (app.router, *ROUTERS) for route in router.routes]
+    routes = [route for router in (app.router, *ROUTERS, *llamacloud.ROUTERS) for route in router.routes]
     return DesignerPages(found, routes, app.router.default)
 
 

@@ -6,6 +6,7 @@ Body: `{"detail": text or list, "error": CODE, "message": text}`. Clients of Ope
 
 import errno
 import http
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,8 @@ OPENAI_PATHS = ("/v1/chat/completions", "/v1/embeddings", "/v1/models")
 OPENAI_HEADERS = (b"x-stainless-", b"openai-")
 """What the headers begin with that OpenAI's own clients send with every request."""
 OPENAI_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
+WITH_400 = re.compile(r"/api/v1/(pipelines|extraction|files|data-sources)(/.*)?", re.DOTALL)
+"""Operations of the LlamaCloud API whose published reference knows 400 and not 422 for a malformed request."""
 HTTP_CODES = {400: "BadRequest", 404: "NotFound", 405: "MethodNotAllowed", 413: "LimitExceeded", 422: "ValidationError"}
 
 
@@ -95,6 +98,8 @@ class ErrorResponse(JSONResponse):
 def is_openai_request(scope: Scope) -> bool:
     """Whether it is sent to one of OpenAI's paths, or by one of OpenAI's clients to any path."""
     path: str = scope["path"]
+    if path.startswith("/api/"):
+        return False  # LlamaCloud's own clients send such headers too
     if any(path == each or path.startswith(f"{each}/") for each in OPENAI_PATHS):
         return True
     return any(name.startswith(OPENAI_HEADERS) for name, _ in scope["headers"])
@@ -111,6 +116,8 @@ def error_response(
         extra.setdefault("Retry-After", str(RETRY_AFTER_S))
     if status == 401:
         extra.setdefault("WWW-Authenticate", "Bearer")
+    if status == 409:
+        extra.setdefault("X-Should-Retry", "false")  # LlamaCloud's clients would try again, for many seconds
     return ErrorResponse(_jsonable(body), status, extra)
 
 
@@ -126,19 +133,21 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _os_error)
 
 
-def validation_response(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
+def validation_response(problems: Sequence[Mapping[str, Any]], status: int = 422) -> JSONResponse:
     """422 with the list that clients join as `loc: msg`."""
     detail = [_problem(problem) for problem in problems[:MAX_PROBLEMS]]
     sentences = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in detail]
     left_out = len(problems) - len(detail)
     if left_out > 0:
         sentences.append(f"and {left_out} more")
-    return error_response(422, "ValidationError", "; ".join(sentences), detail=detail)
+    return error_response(status, "ValidationError", "; ".join(sentences), detail=detail)
 
 
-async def _rag_error(_request: Request, error: Exception) -> Response:
+async def _rag_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RagError)
     status = status_of(error)
+    if status == 422 and WITH_400.fullmatch(request.url.path):
+        status = 400
     if status == 500:
         log.error("request.failed", exc_info=error)
         return crash_response()
@@ -167,8 +176,12 @@ async def _validation_error(request: Request, error: Exception) -> Response:
             **problems[0],
             "msg": f"the body is to be JSON and {sent}: add the header Content-Type: application/json",
         }
-        return validation_response([problem])
-    return validation_response(problems)
+        return validation_response([problem], _malformed_status(request))
+    return validation_response(problems, _malformed_status(request))
+
+
+def _malformed_status(request: Request) -> int:
+    return 400 if WITH_400.fullmatch(request.url.path) else 422
 
 
 async def _os_error(_request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ import os
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from workers.progress import file_body, task_body, task_summary
 from workers.queue import TaskQueue
 from workers.upkeep_progress import upkeep_body, upkeep_summary
 
+MAX_WOKEN = 10_000
 _PART_ID = re.compile(r"(?P<task>[0-9a-f-]{36})-(?P<position>[0-9]{1,9})", re.ASCII)
 """Of one file of a task, as `meta.files` gives it."""
 
@@ -187,6 +189,14 @@ class Dispatcher:
         except UpstreamError as error:  # the sweeper sends it
             log.warning("task.not_announced", name="embed", task_id=task.id, error=error.message)
         return task.id
+
+    def announce_jobs(self, stages: Sequence[str]) -> None:
+        """Wake a worker for each waiting job; those that nobody is told of are found by the sweeper."""
+        for stage, count in Counter(stage for stage in stages if stage).items():
+            try:
+                self._queue.send_jobs(stage, min(count, MAX_WOKEN))
+            except UpstreamError as error:
+                log.warning("job.not_announced", stage=stage, error=error.message)
 
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         """The body of `GET …/tasks/{task_id}`, for a task and for one of its files."""

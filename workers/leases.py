@@ -1,32 +1,42 @@
-"""Keeps the leases of the files that this process has in hand."""
+"""Keeps the leases of the files and jobs that this process has in hand."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.errors import RagError
-from state.tasks import TaskStore
 
 log = structlog.get_logger(__name__)
 
 
-class LeaseKeeper:
+LeaseId = TypeVar("LeaseId", int, str)
+RowId_contra = TypeVar("RowId_contra", int, str, contravariant=True)
+
+
+class Renewing(Protocol[RowId_contra]):
+    """What keeps the rows: of files, or of jobs."""
+
+    def renew(self, leases: "Collection[tuple[RowId_contra, str]]") -> None: ...
+
+
+class LeaseKeeper(Generic[LeaseId]):
     """Renews in a thread of its own, because one page or one batch may take longer than a lease."""
 
-    def __init__(self, tasks: TaskStore, *, interval_s: float) -> None:
-        self._tasks = tasks
+    def __init__(self, rows: Renewing[LeaseId], *, interval_s: float) -> None:
+        self._rows: Renewing[LeaseId] = rows
         self._interval_s = interval_s
-        self._held: set[tuple[int, str]] = set()
+        self._held: set[tuple[LeaseId, str]] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def hold(self, file_id: int, owner: str) -> Iterator[None]:
+    def hold(self, row_id: LeaseId, owner: str) -> Iterator[None]:
         with self._lock:
-            self._held.add((file_id, owner))
+            self._held.add((row_id, owner))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._renew_forever, name="leases", daemon=True)
                 self._thread.start()
@@ -34,7 +44,7 @@ class LeaseKeeper:
             yield
         finally:
             with self._lock:
-                self._held.discard((file_id, owner))
+                self._held.discard((row_id, owner))
 
     def _renew_forever(self) -> None:
         pause = threading.Event()
@@ -44,6 +54,6 @@ class LeaseKeeper:
             if not held:
                 continue
             try:
-                self._tasks.renew(held)
+                self._rows.renew(held)
             except (RagError, SQLAlchemyError, OSError) as error:  # the state is away: the next turn tries again
-                log.warning("leases.not_renewed", file_count=len(held), error=str(error))
+                log.warning("leases.not_renewed", count=len(held), error=str(error))

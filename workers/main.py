@@ -17,7 +17,7 @@ from workers.runtime import RuntimeHolder
 settings = Settings()
 app = create_celery(settings)
 app.paddock = RuntimeHolder(settings, app)
-app.conf.imports = ("workers.tasks.ingest", "workers.tasks.upkeep")
+app.conf.imports = ("workers.tasks.ingest", "workers.tasks.upkeep", "workers.tasks.cloud")
 app.loader.import_default_modules()  # a worker that cannot import its tasks does not start
 
 log = structlog.get_logger(__name__)

@@ -30,6 +30,13 @@ class TaskQueue:
             for file_id in file_ids:
                 self._app.send_task(f"paddock.{stage}", args=[file_id], queue=stage, producer=producer, retry=False)
 
+    def send_jobs(self, stage: str, count: int) -> None:
+        """Say that there may be jobs for a stage: as many messages as there are workers to wake."""
+        queue = "default" if stage == "ask" else stage
+        with self._connection() as connection, connection.Producer() as producer:
+            for _ in range(count):
+                self._app.send_task(f"paddock.job_{stage}", queue=queue, producer=producer, retry=False)
+
     def send(self, name: str, *args: str) -> None:
         """A message for the `default` queue."""
         with self._connection() as connection, connection.Producer() as producer:

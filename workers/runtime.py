@@ -15,6 +15,7 @@ from config.project import ProjectConfig
 from config.settings import Settings
 from rag.embedders.vector_cache import VectorCache
 from state.cancellation import CancellationStore
+from state.cloud.jobs import CloudJobs
 from state.database import StateDatabase
 from state.generations import GenerationStore
 from state.tasks import ClaimedFile, TaskStore
@@ -35,7 +36,9 @@ class Runtime:
     assembly: Assembly
     vectors: VectorCache
     queue: TaskQueue
-    leases: LeaseKeeper
+    leases: LeaseKeeper[int]
+    cloud_jobs: CloudJobs
+    cloud_leases: LeaseKeeper[str]
     claims: Iterator[int] = field(default_factory=itertools.count)
 
     def new_owner(self) -> str:
@@ -52,6 +55,7 @@ def open_runtime(settings: Settings, app: Celery) -> Runtime:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     tasks = TaskStore(database, lease_s=settings.lease_s)
     generations = GenerationStore(database)
+    cloud_jobs = CloudJobs(database, lease_s=settings.lease_s)
     return Runtime(
         settings=settings,
         owner=owner,
@@ -65,6 +69,8 @@ def open_runtime(settings: Settings, app: Celery) -> Runtime:
         ),
         queue=TaskQueue(app),
         leases=LeaseKeeper(tasks, interval_s=settings.lease_s / 3),
+        cloud_jobs=cloud_jobs,
+        cloud_leases=LeaseKeeper(cloud_jobs, interval_s=settings.lease_s / 3),
     )
 
 

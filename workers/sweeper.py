@@ -9,6 +9,8 @@ log = structlog.get_logger(__name__)
 
 MESSAGE_GRACE_S = 3.0
 """A file for which a message was sent this recently is not looked at: the message may be on its way."""
+MAX_WOKEN = 64
+"""Messages that one sweep sends for the jobs of a stage, at most."""
 MAX_DIRTY = 100
 """Tasks that one sweep has cleaned up again, at most."""
 
@@ -20,8 +22,20 @@ def sweep(runtime: Runtime) -> None:
     ended = [task_id for task_id in open_tasks if runtime.tasks.finish_if_done(task_id)]
     sent = {stage: _send_lost(runtime, stage) for stage in STAGES}
     _send_finish(runtime, ended, dirty_tasks)
-    if taken_over or any(sent.values()) or ended:
-        log.info("sweep.done", taken_over=taken_over, sent=sent, ended=len(ended), dirty=len(dirty_tasks))
+    jobs = _sweep_jobs(runtime)
+    if taken_over or any(sent.values()) or ended or jobs:
+        log.info("sweep.done", taken_over=taken_over, sent=sent, ended=len(ended), dirty=len(dirty_tasks), jobs=jobs)
+
+
+def _sweep_jobs(runtime: Runtime) -> dict[str, int]:
+    """Stage → messages sent for jobs that wait although their queue is empty, as for files."""
+    runtime.cloud_jobs.take_over_expired()
+    sent = {}
+    for stage, count in runtime.cloud_jobs.due().items():
+        if runtime.queue.depth("default" if stage == "ask" else stage) == 0:
+            sent[stage] = min(count, MAX_WOKEN)
+            runtime.queue.send_jobs(stage, sent[stage])
+    return sent
 
 
 def _send_finish(runtime: Runtime, ended: list[str], dirty_tasks: list[str]) -> None:

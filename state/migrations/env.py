@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from state.cloud import tables as _cloud_tables  # noqa: F401  # puts its tables beside the others
 from state.tables import Base
 
 context.configure(

@@ -21,12 +21,15 @@ from rag.errors import UpstreamError
 from rag.filters import Filter
 from rag.stores.base import Store
 from state.cancellation import CancellationStore
+from state.cloud.jobs import CloudJobs
+from state.cloud.tables import CloudJobRow
 from state.database import StateDatabase
 from state.files import DatasetFiles
 from state.generations import GenerationStore
 from state.tables import Base, FileRow, TaskFileRow, TaskRow
 from state.task_states import FINAL_STATES
 from state.tasks import TaskStore
+from workers.cloud.runner import run_next
 from workers.dispatch import Dispatcher
 from workers.embed_stage import run_embed
 from workers.leases import LeaseKeeper
@@ -65,6 +68,10 @@ class RecordingQueue:
     def send(self, name: str, *args: str) -> None:
         self.check()
         self.messages.append((name, *args))  # type: ignore[arg-type]  # every task takes one argument
+
+    def send_jobs(self, stage: str, count: int) -> None:
+        self.check()
+        self.messages.extend((f"job_{stage}", None) for _ in range(count))
 
     def check(self) -> None:
         if self.is_down:
@@ -107,6 +114,7 @@ class World:
         Base.metadata.create_all(self.database.engine)
         self.generations = GenerationStore(self.database)
         self.tasks = TaskStore(self.database, lease_s=LEASE_S, clock=self.clock)
+        self.cloud_jobs = CloudJobs(self.database, lease_s=LEASE_S, clock=self.clock)
         self.patches = pytest.MonkeyPatch()
         self.projects = ProjectStore(self.settings)
         self.errors: list[Exception] = []
@@ -142,6 +150,8 @@ class World:
             vectors=VectorCache(self.settings.data_dir / "cache" / "vectors.sqlite3", max_bytes=1 << 24),
             queue=self.queue,  # type: ignore[arg-type]  # has the same methods
             leases=LeaseKeeper(self.tasks, interval_s=LEASE_S / 3),
+            cloud_jobs=self.cloud_jobs,
+            cloud_leases=LeaseKeeper(self.cloud_jobs, interval_s=LEASE_S / 3),
         )
 
     # -- what a client does ---------------------------------------------------------------------------------
@@ -200,11 +210,14 @@ class World:
         return str(name)
 
     def deliver(self, name: str, argument: Any, runtime: Runtime | None = None) -> None:
-        work: dict[str, Callable[[Runtime, Any], None]] = {
+        work: dict[str, Callable[[Runtime, Any], object]] = {
             "parse": run_parse,
             "embed": run_embed,
             "fan_out": fan_out,
             "finish": clean_up,
+            "job_parse": lambda runtime, _: run_next(runtime, "parse"),
+            "job_embed": lambda runtime, _: run_next(runtime, "embed"),
+            "job_ask": lambda runtime, _: run_next(runtime, "ask"),
         }
         try:
             work[name](runtime or self.runtime, argument)
@@ -231,7 +244,8 @@ class World:
         for _ in range(rounds):
             self.drain()
             open_files = self.tasks.backlog()
-            if not open_files and not any(self.tasks.unfinished_business()) and self._all_cleaned():
+            has_jobs = any(row.state in ("waiting", "running") for row in self.rows(CloudJobRow))
+            if not open_files and not has_jobs and not any(self.tasks.unfinished_business()) and self._all_cleaned():
                 return
             self.clock.now += 5 * LEASE_S
             with suppress(UpstreamError, Crash):

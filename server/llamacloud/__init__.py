@@ -1,0 +1,1 @@
+"""The LlamaCloud API over the same engine: routers, wire models, services."""

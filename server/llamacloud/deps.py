@@ -1,0 +1,54 @@
+"""What routes of the LlamaCloud API take as arguments. A service is made of CloudEngine in the router that uses it:
+
+async def get_service(cloud: CloudDep) -> SheetsService:
+    return SheetsService(cloud)
+"""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+
+from server.deps import ServicesDep
+from server.llamacloud.dialect import is_official_client
+from server.llamacloud.engine import CloudEngine
+from server.llamacloud.links import Links
+from server.llamacloud.scope import EVERYTHING, KeyScope, Scope, scope_of
+
+
+async def get_cloud(request: Request, services: ServicesDep) -> CloudEngine:
+    state = request.app.state
+    if getattr(state, "cloud", None) is None:
+        state.cloud = CloudEngine.of(services)
+    cloud = state.cloud
+    assert isinstance(cloud, CloudEngine)
+    return cloud
+
+
+async def get_key_scope(request: Request) -> KeyScope:
+    """Left by the middleware that checked the key; everything where none is needed."""
+    found = getattr(request.state, "key_scope", EVERYTHING)
+    return found if isinstance(found, KeyScope) else EVERYTHING
+
+
+async def get_scope(
+    key: Annotated[KeyScope, Depends(get_key_scope)],
+    project_id: Annotated[str | None, Query(description="Absent: the default project, or the key's own.")] = None,
+    organization_id: Annotated[str | None, Query(description="There is one organization; any id is accepted.")] = None,
+    header: Annotated[str | None, Header(alias="Project-Id", include_in_schema=False)] = None,
+) -> Scope:
+    return scope_of(project_id, header, key)
+
+
+async def get_links(request: Request, cloud: "CloudDep") -> Links:
+    return Links(cloud.signer, cloud.settings.public_url or str(request.base_url))
+
+
+async def get_is_official(request: Request) -> bool:
+    return is_official_client(request.headers)
+
+
+CloudDep = Annotated[CloudEngine, Depends(get_cloud)]
+ScopeDep = Annotated[Scope, Depends(get_scope)]
+LinksDep = Annotated[Links, Depends(get_links)]
+OfficialDep = Annotated[bool, Depends(get_is_official)]
+"""Whether the vendor's own client asks: where words collide, it gets its own (see dialect.py)."""

@@ -1,0 +1,5 @@
+"""To be filled: batches."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["batches"])

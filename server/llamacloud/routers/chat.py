@@ -1,0 +1,5 @@
+"""To be filled: chat."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["chat"])

@@ -1,0 +1,5 @@
+"""To be filled: classify."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["classify"])

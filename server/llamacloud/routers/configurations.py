@@ -1,0 +1,5 @@
+"""To be filled: configurations."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["configurations"])

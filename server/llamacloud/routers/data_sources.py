@@ -1,0 +1,5 @@
+"""To be filled: data sources."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["data sources"])

@@ -1,0 +1,5 @@
+"""To be filled: directories."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["directories"])

@@ -1,0 +1,5 @@
+"""To be filled: extract."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["extract"])

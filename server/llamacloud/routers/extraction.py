@@ -1,0 +1,5 @@
+"""To be filled: extraction."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["extraction"])

@@ -1,0 +1,5 @@
+"""To be filled: files."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["files"])

@@ -1,0 +1,5 @@
+"""To be filled: indexes."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["indexes"])

@@ -1,0 +1,5 @@
+"""To be filled: parse."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["parse"])

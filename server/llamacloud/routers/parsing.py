@@ -1,0 +1,5 @@
+"""To be filled: parsing."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["parsing"])

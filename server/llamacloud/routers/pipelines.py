@@ -1,0 +1,5 @@
+"""To be filled: pipelines."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["pipelines"])

@@ -1,0 +1,5 @@
+"""To be filled: projects."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["projects"])

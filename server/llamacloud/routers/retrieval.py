@@ -1,0 +1,5 @@
+"""To be filled: retrieval."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["retrieval"])

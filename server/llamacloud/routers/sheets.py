@@ -1,0 +1,5 @@
+"""To be filled: sheets."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["sheets"])

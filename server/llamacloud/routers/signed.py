@@ -1,0 +1,5 @@
+"""To be filled: signed."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["signed"])

@@ -1,0 +1,5 @@
+"""To be filled: split."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["split"])

@@ -1,0 +1,1 @@
+"""What the LlamaCloud side keeps: objects, jobs, bytes of files, and projects of the namespace `llamacloud`."""

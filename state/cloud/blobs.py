@@ -1,0 +1,105 @@
+"""Bytes of files of one project, each kept once: `lf_data/cloud/files/{sha256}`.
+
+An upload is written beside them, hashed on the way, and renamed at the end. Files of the same content share their
+bytes; these go with the last of them.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from config.layout import ProjectPaths
+from config.settings import Settings
+from rag.errors import NotFoundError
+from state.cloud.ids import NAMESPACE
+from state.file_names import StoredFile, mime_type, safe_name
+from state.incoming import IncomingFile, disk_errors, mark_in_use, sweep_abandoned
+
+CLOUD = "cloud"
+
+
+class CloudFiles:
+    """`root` is the folder of everything that the LlamaCloud side keeps on disk for one project."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self.root = paths.lf_data / CLOUD
+        self._files = self.root / "files"
+        self._incoming = self.root / "incoming"
+
+    @classmethod
+    def of(cls, settings: Settings, project_id: str) -> "CloudFiles":
+        return cls(ProjectPaths.of(settings, NAMESPACE, project_id))
+
+    def receive(self, max_bytes: int) -> IncomingFile:
+        """Begin an upload; `commit` gives a StoredFile of which name, size, type and hash are meant."""
+        with disk_errors():
+            for each in (self._files, self._incoming):
+                each.mkdir(parents=True, exist_ok=True)
+            sweep_abandoned(self._incoming)
+            path = self._incoming / f"{secrets.token_hex(16)}.part"
+            stream = path.open("xb")
+        mark_in_use(stream)
+        return IncomingFile(path, stream, max_bytes, self._take)
+
+    def path(self, file_hash: str) -> Path:
+        """Raises NotFoundError when the bytes are gone."""
+        path = self._files / file_hash
+        if path.is_symlink() or not path.is_file():
+            raise NotFoundError(f"the bytes of file {file_hash[:16]}… are not stored any more; upload it again")
+        return path
+
+    def remove(self, file_hash: str) -> None:
+        (self._files / file_hash).unlink(missing_ok=True)
+
+    def link_into(self, file_hash: str, target: Path) -> None:
+        """Have the bytes at `target` as well, without copying them where the file system allows that."""
+        source, draft = self.path(file_hash), target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            os.link(source, draft)
+        except OSError:
+            _copy(source, draft)
+        with disk_errors():
+            draft.replace(target)
+
+    def folder(self, *parts: str) -> Path:
+        """A folder of its own kind, such as `jobs/<id>`; made when it is missing."""
+        path = self.root.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _take(self, path: Path, file_hash: str, size: int, name: str, mime: str | None) -> tuple[StoredFile, bool]:
+        target = self._files / file_hash
+        is_known = target.is_file() and not target.is_symlink()
+        if not is_known:
+            path.replace(target)
+        base = safe_name(name)
+        stored = StoredFile(
+            original_file_name=base,
+            resolved_file_name=base,
+            timestamp=target.stat().st_mtime,
+            size=size,
+            mime_type=mime_type(base, mime),
+            hash=file_hash,
+        )
+        return stored, is_known
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` fill a file beside `path`, which then takes its place: nothing half is ever read."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with disk_errors():
+            write(draft)
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with disk_errors(), contextlib.ExitStack() as stack:
+        reading = stack.enter_context(source.open("rb"))
+        writing = stack.enter_context(target.open("xb"))
+        while block := reading.read(1 << 20):
+            writing.write(block)

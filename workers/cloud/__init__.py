@@ -1,0 +1,1 @@
+"""Jobs of the LlamaCloud side: one module for each kind of work, one line for it in registry.py."""
