@@ -18,6 +18,7 @@ from state.cloud.ids import DEFAULT_PROJECT_ID, NAMESPACE
 
 TEMPLATE = Path(config.__file__).parent / "cloud_project.yaml"
 STRATEGY = "every_format"
+STORE = "ChromaStore"
 
 
 class CloudProjects:
@@ -57,7 +58,7 @@ class CloudProjects:
 
         def add(raw: dict[str, Any]) -> None:
             rag = raw.setdefault("rag", {})
-            _append(rag, "databases", {"name": name, "type": "ChromaStore", **options})
+            _append(rag, "databases", {"name": name, "type": STORE, **options})
             if strategy is not None:
                 _append(rag, "data_processing_strategies", strategy)
             chosen = STRATEGY if strategy is None else strategy["name"]

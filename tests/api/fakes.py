@@ -145,6 +145,7 @@ class FakeDispatcher:
     options: list[dict[str, Any]] = field(default_factory=list)
     removed: list[tuple[str, ...]] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
+    announced: list[str] = field(default_factory=list)
     _places: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def start_ingest(
@@ -172,6 +173,9 @@ class FakeDispatcher:
         task_id = str(uuid.uuid4())
         self._places[task_id] = (namespace, project)
         return task_id
+
+    def announce_jobs(self, stages: Sequence[str]) -> None:
+        self.announced.extend(stages)
 
     def task_status(self, namespace: str, project: str, task_id: str) -> dict[str, Any]:
         if self._places.get(task_id) != (namespace, project):
