@@ -22,6 +22,8 @@ from rag.types import Matrix
 
 _SCORES_PER_STEP = 1 << 20  # attention scores that stay in the second-level cache
 _LOWEST_COSINE = 0.999
+LARGE_BATCH_ROWS = 512
+ROWS_OF_A_STEP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,13 @@ class Bert:
         """The last layer's vector of every token, text by text."""
         lengths = [len(ids) for ids in batch]
         with torch.inference_mode():
-            return [rows.float().numpy() for rows in self._last_layer(batch, lengths).split_with_sizes(lengths)]
+            rows = self._last_layer(batch, lengths)[: sum(lengths)]
+            return [text.float().numpy() for text in rows.split_with_sizes(lengths)]
 
     def _last_layer(self, batch: Sequence[Sequence[int]], lengths: Sequence[int]) -> Tensor:
         tokens = torch.from_numpy(np.concatenate([np.asarray(ids, dtype=np.int64) for ids in batch]))
         positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
-        rows = self._norm(self._words[tokens] + self._positions[positions])
+        rows = _rounded(self._norm(self._words[tokens] + self._positions[positions]))
         groups = list(_equal_lengths(lengths, self._shape.head_count))
         for layer in self._layers:
             rows = self._run(layer, rows, groups)
@@ -98,10 +101,11 @@ class Bert:
             mixed = torch.bmm(weights, value).view(count, heads, length, width).transpose(1, 2)
             context[start:end].view(count, length, heads, width).copy_(mixed)
             start = end
+        context[start:] = 0.0
         return context
 
     def _pool(self, rows: Tensor, lengths: list[int]) -> Tensor:
-        texts = rows.split_with_sizes(lengths)
+        texts = rows[: sum(lengths)].split_with_sizes(lengths)
         if self._shape.pooling == "cls":
             return torch.stack([text[0] for text in texts]).float()
         return torch.stack([text.mean(dim=0, dtype=torch.float32) for text in texts])
@@ -155,6 +159,13 @@ class BertEncoder:
     def encode_tokens(self, batch: Sequence[Sequence[int]]) -> list[Matrix]:
         (texts,) = self._threads.map(self._bert.forward_tokens, [batch])
         return texts
+
+
+def _rounded(rows: Tensor) -> Tensor:
+    """With rows of zeros at the end of a large batch, up to a round number: the library below makes and keeps a kernel
+    for each number of rows that it is given, and 1,000 files have hundreds of them. A query is left as it is."""
+    missing = -len(rows) % ROWS_OF_A_STEP if len(rows) >= LARGE_BATCH_ROWS else 0
+    return functional.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 
 def _usable_cores() -> int:

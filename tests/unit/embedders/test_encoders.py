@@ -43,6 +43,17 @@ def test_packed_path_agrees_with_sentence_transformers(precision: str, reference
 
 @pytest.mark.model
 @pytest.mark.xdist_group("embedding-model")
+def test_a_batch_that_is_rounded_up_gives_the_vectors_of_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = embedders.build("SentenceTransformerEmbedder", {"device": "cpu", "precision": "fp32"})
+    rounded = embedder.embed_documents(TEXTS)
+    monkeypatch.setattr("rag.embedders.bert.ROWS_OF_A_STEP", 1)
+    exact = embedder.embed_documents(TEXTS)
+    assert rounded.shape == exact.shape == (len(TEXTS), embedder.dimension)
+    np.testing.assert_allclose(rounded, exact, atol=1e-6)
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("embedding-model")
 def test_general_path_agrees_with_sentence_transformers(reference: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a machine without the private operators does."""
 
