@@ -27,6 +27,7 @@ from cli.commands import (
     events,
     examples,
     init,
+    keys,
     logs,
     models,
     projects,
@@ -51,6 +52,7 @@ GROUPS = {
     "events": events.events,
     "examples": examples.examples,
     "config": config.config,
+    "keys": keys.keys,
 }
 
 HELP = """Paddock: a self-hosted RAG backend, from a folder of files to a cited answer.

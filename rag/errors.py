@@ -10,6 +10,7 @@ RagError
 │       ├── EncryptedFileError      a password is needed
 │       └── NoTextError             nothing to index: empty, or images only
 ├── AuthenticationError        401  a key is missing or wrong
+├── AccessDeniedError          403  the key is right, and not for this
 ├── NotFoundError              404  project, dataset, database, task, file
 ├── ConflictError              409  exists already, or something depends on it
 ├── OverloadedError            429  no slot free; try later
@@ -66,6 +67,10 @@ class NoTextError(UnreadableFileError):
 
 class AuthenticationError(RagError):
     code = "Unauthorized"
+
+
+class AccessDeniedError(RagError):
+    code = "Forbidden"
 
 
 class NotFoundError(RagError):

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from config.project import ProjectConfig
 from config.settings import Settings
 from rag.errors import NotFoundError
+from server.llamacloud.scope import EVERYTHING, KeyScope
 from server.parts import Services
 from server.services.chat import ChatService
 from server.services.database_edits import DatabaseEditor
@@ -51,6 +52,12 @@ async def get_settings(services: ServicesDep) -> Settings:
 
 async def get_request_id(request: Request) -> str | None:
     return getattr(request.state, "request_id", None)
+
+
+async def get_key_scope(request: Request) -> KeyScope:
+    """Left by the middleware that checked the key; everything where none is needed."""
+    found = getattr(request.state, "key_scope", EVERYTHING)
+    return found if isinstance(found, KeyScope) else EVERYTHING
 
 
 async def get_projects(services: ServicesDep) -> ProjectService:
@@ -157,6 +164,7 @@ def require_project(namespace: str, project: str, services: ServicesDep) -> None
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
+KeyScopeDep = Annotated[KeyScope, Depends(get_key_scope)]
 RequestIdDep = Annotated[str | None, Depends(get_request_id)]
 ProjectServiceDep = Annotated[ProjectService, Depends(get_projects)]
 DatasetServiceDep = Annotated[DatasetService, Depends(get_datasets)]

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from rag.errors import (
+    AccessDeniedError,
     AuthenticationError,
     BadRequestError,
     CancelledTaskError,
@@ -48,6 +49,7 @@ STATUS: dict[type[RagError], int] = {
     BadRequestError: 400,
     LimitExceededError: 413,
     AuthenticationError: 401,
+    AccessDeniedError: 403,
     NotFoundError: 404,
     ConflictError: 409,
     CancelledTaskError: 409,

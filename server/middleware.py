@@ -4,13 +4,13 @@ that the server is called by; body limits.
 Pure ASGI, so that streams pass through untouched.
 """
 
-import hmac
 import ipaddress
 import json
 import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import orjson
 import structlog
@@ -21,15 +21,21 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag.errors import AuthenticationError
+from rag.errors import AuthenticationError, RagError
+from server.access import SIGNED_PATH, KeyRing, refusal
 from server.errors import crash_response, error_response, status_of, validation_response
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-UPLOAD_PATH = re.compile(r"/v1/projects/[^/]+/[^/]+/(datasets/[^/]+/data(/bulk)?/?|rag/import)")
+UPLOAD_PATH = re.compile(
+    r"POST:/v1/projects/[^/]+/[^/]+/(datasets/[^/]+/data(/bulk)?/?|rag/import)"
+    r"|POST:/api/v1/(beta/)?files|POST:/api/v1/beta/directories/[^/]+/files/upload|PUT:/api/v1/signed/[^/]+"
+    r"|POST:/api(/v1)?/parsing/upload|POST:/api/v2/parse/upload"
+)
 """The routes that stream their body to disk and enforce `max_upload_bytes` themselves."""
 OPEN_PATH = re.compile(r"/(health|docs)(/.*)?|/openapi\.json", re.DOTALL)
+SIGNED_TOKEN = re.compile(r"(?<=/api/v1/signed/).*", re.DOTALL)
 LONG_DIGITS = re.compile(rb"[0-9]{19}")
 MAX_DIGITS = 20
 CHECKED_ON_THE_LOOP_BYTES = 256_000
@@ -76,43 +82,68 @@ class RequestLog:
             await crash_response()(scope, receive, tagged)
         finally:
             duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
-            log.info("request.done", method=scope["method"], path=scope["path"], status=status, duration_ms=duration_ms)
+            path = SIGNED_TOKEN.sub("…", scope["path"])  # whoever reads the log must not be able to use the link
+            log.info("request.done", method=scope["method"], path=path, status=status, duration_ms=duration_ms)
 
 
 class ApiKey:
-    """Asks for `Authorization: Bearer <key>` everywhere but at the health checks, at the reference of the API, which
-    holds nothing of a project, and for CORS preflights.
+    """Once there are keys, asks for `Authorization: Bearer <key>` everywhere but at the health checks, at the reference
+    of the API, which holds nothing of a project, at signed links and for CORS preflights.
+
+    What the key is good for is left in `request.state.key_scope`.
 
     Args:
         is_page: whether a request is for a file of the web app, which holds nothing of a project.
     """
 
-    def __init__(self, app: ASGIApp, *, key: str, is_page: Callable[[Scope], bool] = lambda _: False) -> None:
+    def __init__(self, app: ASGIApp, *, is_page: Callable[[Scope], bool] = lambda _: False) -> None:
         self.app = app
-        self._key = key.encode()
         self._is_page = is_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_open(scope) or self._is_right(Headers(scope=scope)):
+        if scope["type"] != "http" or self._is_open(scope):
             await self.app(scope, receive, send)
             return
-        message = "this server needs an API key: send it as 'Authorization: Bearer <key>'"
-        error = AuthenticationError(message)
-        await error_response(status_of(error), error.code, error.message)(scope, receive, send)
+        try:
+            problem = await self._problem(scope, _ring(scope))
+        except RagError as error:  # the state does not answer: nobody knows which keys are good
+            problem = error
+        if problem is None:
+            await self.app(scope, receive, send)
+            return
+        await error_response(status_of(problem), problem.code, problem.message)(scope, receive, send)
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
-        return scope["method"] == "OPTIONS" or OPEN_PATH.fullmatch(path) is not None or self._is_page(scope)
+        is_open = OPEN_PATH.fullmatch(path) is not None or SIGNED_PATH.fullmatch(path) is not None
+        return scope["method"] == "OPTIONS" or is_open or self._is_page(scope)
 
-    def _is_right(self, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
+    async def _problem(self, scope: Scope, ring: KeyRing) -> RagError | None:
+        if not await ring.is_asked_for():
+            return None
+        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         # latin-1 is how header bytes were decoded: this gives the bytes back, so that any key can be compared
-        is_equal = hmac.compare_digest(given.strip().encode("latin-1"), self._key)
-        return is_equal and scheme.lower() == "bearer"
+        found = await ring.scope_of(given.strip().encode("latin-1")) if scheme.lower() == "bearer" else None
+        if found is None:
+            return AuthenticationError("this server needs an API key: send it as 'Authorization: Bearer <key>'")
+        scope.setdefault("state", {})["key_scope"] = found
+        return refusal(scope, found)
+
+
+def _ring(scope: Scope) -> KeyRing:
+    ring = scope["app"].state.keys
+    assert isinstance(ring, KeyRing)
+    return ring
+
+
+async def _has_keys(scope: Scope) -> bool:
+    with suppress(RagError):
+        return await _ring(scope).is_asked_for()
+    return False
 
 
 class HostGuard:
-    """Refuses requests that call a server on loopback by a foreign name.
+    """Refuses requests that call a server on loopback by a foreign name, unless it asks for a key.
 
     A web page may have its own name resolve to 127.0.0.1 and then read the answers as its own. The browser tells that
     name in the Host header, which no script can change.
@@ -126,12 +157,12 @@ class HostGuard:
         self._names = frozenset(name.lower().rstrip(".") for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_known(Headers(scope=scope).get("host", "")):
+        if scope["type"] != "http" or self._is_known(Headers(scope=scope).get("host", "")) or await _has_keys(scope):
             await self.app(scope, receive, send)
             return
         message = (
             "this server is called by a name that is not its own: use 127.0.0.1 or localhost, or add the name to "
-            "LF_ALLOWED_HOST_NAMES, or set LF_API_KEY"
+            "LF_ALLOWED_HOST_NAMES, or set LF_API_KEY, or make a key with `lf keys create`"
         )
         await error_response(421, "MisdirectedRequest", message)(scope, receive, send)
 
@@ -218,7 +249,7 @@ def _host_name(host: str) -> str:
 
 
 def _is_upload(scope: Scope) -> bool:
-    return scope["method"] == "POST" and UPLOAD_PATH.fullmatch(scope["path"]) is not None
+    return UPLOAD_PATH.fullmatch(f"{scope['method']}:{scope['path']}") is not None
 
 
 def _declared_length(headers: Headers) -> int:

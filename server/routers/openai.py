@@ -6,7 +6,8 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from server.deps import ChatServiceDep, EmbeddingServiceDep, OpenAIServiceDep
+from server.access import require_model
+from server.deps import ChatServiceDep, EmbeddingServiceDep, KeyScopeDep, OpenAIServiceDep
 from server.routers.chat import CHAT_RESPONSES, CLIENT_LEFT, complete_chat, unless_left
 from server.schemas.chat import ChatRequest
 from server.schemas.embeddings import EmbeddingAnswer, EmbeddingRequest
@@ -23,6 +24,7 @@ async def complete_openai_chat(
     request: Request,
     chat: ChatServiceDep,
     openai: OpenAIServiceDep,
+    key: KeyScopeDep,
     x_session_id: Annotated[str | None, Header(description="Continue, or begin, this session.")] = None,
     x_no_session: Annotated[str | None, Header(description="Present, whatever its value: remember nothing.")] = None,
     x_active_project: Annotated[str | None, Header(description="namespace/project; for the assistant's chat.")] = None,
@@ -31,7 +33,8 @@ async def complete_openai_chat(
 
     All else is as in the chat of that project.
     """
-    project, model = await run_in_threadpool(openai.chat_target, body.model)
+    require_model(key, body.model)
+    project, model = await run_in_threadpool(openai.chat_target, body.model, key.allows)
     asked = body.model_copy(update={"model": model})
     return await complete_chat(
         body=asked,
@@ -50,8 +53,11 @@ async def complete_openai_chat(
     response_class=JSONResponse,
     responses={200: {"model": EmbeddingAnswer}},
 )
-async def create_embeddings(body: EmbeddingRequest, request: Request, embeddings: EmbeddingServiceDep) -> Response:
+async def create_embeddings(
+    body: EmbeddingRequest, request: Request, embeddings: EmbeddingServiceDep, key: KeyScopeDep
+) -> Response:
     """Turn texts into vectors: with a project's embedder, or with an embedding model on this machine."""
+    require_model(key, body.model)
     content = await unless_left(request, embeddings.embed(body))
     if content is None:
         return Response(status_code=CLIENT_LEFT)

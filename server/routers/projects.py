@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from server.deps import ProjectServiceDep
+from server.access import refuse_programs
+from server.deps import KeyScopeDep, ProjectServiceDep, SettingsDep
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, STALE_RESPONSES
 from server.schemas.projects import ProjectAnswer, ProjectCreate, ProjectList, ProjectUpdate
 
@@ -13,13 +14,14 @@ router = APIRouter(prefix="/v1/projects", tags=["projects", "mcp"], responses=ER
 
 @router.get("/{namespace}", operation_id="projects_list", response_model=ProjectList)
 @router.get("/{namespace}/", include_in_schema=False)
-def list_projects(namespace: str, projects: ProjectServiceDep) -> Response:
+def list_projects(namespace: str, projects: ProjectServiceDep, key: KeyScopeDep) -> Response:
     """List the projects of a namespace, with their configurations.
 
-    A namespace that does not exist has none. A project whose file is invalid is listed with `validation_error`.
+    A namespace that does not exist has none. A key of one project sees that one alone. A project whose file is invalid
+    is listed with `validation_error`.
     """
     # Written here: of a thousand projects, checking what is known to be right would take most of the time.
-    return Response(projects.list(namespace).model_dump_json(), media_type="application/json")
+    return Response(projects.list(namespace, only=key.project).model_dump_json(), media_type="application/json")
 
 
 @router.post("/{namespace}", operation_id="project_create", responses=CONFLICT_RESPONSES)
@@ -58,6 +60,8 @@ def update_project(
     body: ProjectUpdate,
     projects: ProjectServiceDep,
     response: Response,
+    key: KeyScopeDep,
+    settings: SettingsDep,
     if_match: Annotated[str | None, Header(description="Replace only this version; 412 otherwise.")] = None,
 ) -> ProjectAnswer:
     """Replace a project's whole configuration.
@@ -65,6 +69,7 @@ def update_project(
     `config` is the new llamafarm.yaml as JSON: what it leaves out is gone. With `If-Match`, only if nobody changed it
     meanwhile (412). A broken project can be repaired so.
     """
+    refuse_programs(key, body.config, settings)
     view, etag = projects.replace(namespace, project, body.config, if_match)
     response.headers["ETag"] = f'"{etag}"'
     return ProjectAnswer(project=view)

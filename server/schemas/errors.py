@@ -51,6 +51,7 @@ TOO_LARGE_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 GUARD_RESPONSES: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorBody, "description": "The API key is missing or wrong."},
+    403: {"model": ErrorBody, "description": "The API key is good for a part, and this is outside of it."},
     413: {"model": ErrorBody, "description": "The body is larger than LF_MAX_BODY_BYTES."},
     421: {"model": ErrorBody, "description": "The server is called by a name that is not its own."},
     507: {"model": ErrorBody, "description": "The disk is full."},

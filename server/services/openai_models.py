@@ -1,5 +1,6 @@
 """What a client of OpenAI's API may write as `model`: a project, one of its models, or a model on this machine."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from anyio import to_thread
@@ -37,8 +38,13 @@ class OpenAIModels:
                 return card
         raise _unknown(name, [card.id for card in found])
 
-    def chat_target(self, name: str | None) -> tuple[ProjectConfig, str | None]:
+    def chat_target(
+        self, name: str | None, is_shown: Callable[[str, str], bool] = lambda *_: True
+    ) -> tuple[ProjectConfig, str | None]:
         """`namespace/project[/model]` → the project, and the model that is asked of it.
+
+        Args:
+            is_shown: whether who asks may learn of a project, by its namespace and name.
 
         Raises:
             BadRequestError: no model is named.
@@ -51,7 +57,8 @@ class OpenAIModels:
         project_name, _, model = rest.partition("/")
         project = self.project(namespace, project_name)
         if project is None:
-            raise _unknown(name, [card.id for card in self._cards()])
+            known = [card.id for card in self._cards()]
+            raise _unknown(name, [each for each in known if is_shown(*each.split("/")[:2])])
         if model:
             try:
                 project.runtime.model(model)

@@ -60,10 +60,14 @@ class ProjectService:
         self._eraser = eraser
         self._views: dict[tuple[str, str], tuple[LoadedProject, ProjectView]] = {}
 
-    def list(self, namespace: str) -> ProjectList:
+    def list(self, namespace: str, *, only: str | None = None) -> ProjectList:
         """Of an unknown namespace: none. One whose file cannot be read at all is told with an empty configuration:
-        who misses it has to learn why."""
-        projects = [self._view(each) for each in self._store.list(namespace)]
+        who misses it has to learn why.
+
+        Args:
+            only: leave out all but the project of this name.
+        """
+        projects = [self._view(each) for each in self._store.list(namespace) if only in (None, each.name)]
         return ProjectList(total=len(projects), projects=projects)
 
     def create(self, namespace: str, name: str, template: str | None) -> tuple[ProjectView, str]:
