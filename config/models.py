@@ -46,6 +46,14 @@ class ProjectModels:
         chosen = {key: values[key] for key in ("model", "base_url", "api_key") if values.get(key)}
         return RemoteReranker(RemoteReranker.Options(**chosen, timeout_s=timeout_s))
 
+    def window_tokens(self, name: str | None) -> int | None:
+        """How many tokens of question and answer fit; None when nobody said."""
+        llm = self._build_llm(self._config.model(name))
+        try:
+            return llm.window_tokens
+        finally:
+            asyncio.run(llm.aclose())
+
     def ask(
         self,
         name: str | None,
@@ -54,6 +62,7 @@ class ProjectModels:
         *,
         timeout_s: float,
         schema: Mapping[str, Any] | None = None,
+        max_tokens: int = MAX_ANSWER_TOKENS,
     ) -> str:
         """One answer, waited for in this thread, which must not run an event loop of its own."""
         model = self._config.model(name)
@@ -63,7 +72,7 @@ class ProjectModels:
         llm = self._build_llm(model)
         messages = ({"role": "system", "content": instruction}, {"role": "user", "content": question})
         wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}} if schema else None
-        sampling = Sampling(temperature=0.0, max_tokens=MAX_ANSWER_TOKENS)
+        sampling = Sampling(temperature=0.0, max_tokens=max_tokens)
         request = LLMRequest(messages, sampling, response_format=wanted)
         try:
             return asyncio.run(_answer(llm, request, timeout_s))
