@@ -126,10 +126,13 @@ class AgentValueRow(Base):
     place: Mapped[str] = mapped_column(String(64))
     """A digest of project, deployment and collection."""
     path: Mapped[str] = mapped_column(String(300))
+    """Ends with the kind of the value, see state/cloud/agent_values.py."""
     kind: Mapped[str] = mapped_column(String(8))
-    """text, number, bool, null, time; `list` for an entry of a list."""
-    text: Mapped[str | None] = mapped_column(String(300))
+    """text, long (a text of which only the beginning and a digest are kept), number, time, bool, null, list, object."""
+    text: Mapped[str | None] = mapped_column(String(300).with_variant(String(300, collation="C"), "postgresql"))
+    """Compared by code points, on every database."""
     real: Mapped[float | None] = mapped_column(Float)
+    """A number, or a time in microseconds since 1970."""
 
 
 class ApiKeyRow(Base):

@@ -109,7 +109,7 @@ def upgrade() -> None:
         sa.Column("place", sa.String(length=64), nullable=False),
         sa.Column("path", sa.String(length=300), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
-        sa.Column("text", sa.String(length=300), nullable=True),
+        sa.Column("text", sa.String(length=300).with_variant(sa.String(length=300, collation="C"), "postgresql"), nullable=True),
         sa.Column("real", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["number"], ["agent_data.number"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
