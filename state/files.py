@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -68,16 +68,29 @@ class DatasetFiles:
     def receive(self, max_bytes: int) -> IncomingFile:
         """Begin an upload. Raises StorageFullError when the disk is full, NotFoundError when the project is gone."""
         folder = self._incoming
-        if not self._project_root.is_dir():
-            raise NotFoundError(f"Project {self._project_root.name} not found", code="ProjectNotFound")
+        self._make_folders()
         with disk_errors():
-            for each in (folder, self._paths.raw_dir, self._paths.meta_dir, self._paths.index_by_name):
-                each.mkdir(parents=True, exist_ok=True)
             sweep_abandoned(folder)
             path = folder / f"{secrets.token_hex(16)}.part"
             stream = path.open("xb")
         mark_in_use(stream)
         return IncomingFile(path, stream, max_bytes, self._take)
+
+    def adopt(self, link: Callable[[Path], None], name: str, *, file_hash: str, mime: str | None = None) -> StoredFile:
+        """Take in bytes that are on this disk already: `link` puts them where it is told to. Known ones stay.
+
+        The metadata is not forced to disk, which takes milliseconds for each file: what a power cut takes, the caller
+        puts back when it looks again at what is missing.
+        """
+        self._make_folders()
+        path = self._incoming / f"{secrets.token_hex(16)}.part"
+        try:
+            link(path)
+            with path.open("rb") as stream:
+                mark_in_use(stream)
+                return self._take(path, file_hash, path.stat().st_size, name, mime, is_forced=False)[0]
+        finally:
+            path.unlink(missing_ok=True)  # also after a rename: between two links to the same bytes it does nothing
 
     def set_overrides(self, file_hash: str, overrides: Mapping[str, Mapping[str, Any]]) -> StoredFile:
         """Keep options of cutting with a file, in place of those that it had."""
@@ -140,6 +153,13 @@ class DatasetFiles:
         finally:
             lock.release()
 
+    def _make_folders(self) -> None:
+        if not self._project_root.is_dir():
+            raise NotFoundError(f"Project {self._project_root.name} not found", code="ProjectNotFound")
+        with disk_errors():
+            for each in (self._incoming, self._paths.raw_dir, self._paths.meta_dir, self._paths.index_by_name):
+                each.mkdir(parents=True, exist_ok=True)
+
     @property
     def _project_root(self) -> Path:
         return self._paths.root.parents[2]  # <project>/lf_data/datasets/<dataset>
@@ -153,7 +173,9 @@ class DatasetFiles:
             except OSError:
                 return
 
-    def _take(self, path: Path, file_hash: str, size: int, name: str, mime: str | None) -> tuple[StoredFile, bool]:
+    def _take(
+        self, path: Path, file_hash: str, size: int, name: str, mime: str | None, *, is_forced: bool = True
+    ) -> tuple[StoredFile, bool]:
         with self.locked():
             raw = self._paths.raw(file_hash)
             known = self.find(file_hash)
@@ -164,30 +186,32 @@ class DatasetFiles:
                     path.replace(raw)
                     return known, True
                 file = _described(name, mime, file_hash, size, time.time())
-                self._make_visible(path, raw, file)
+                self._make_visible(path, raw, file, is_forced=is_forced)
             except FileNotFoundError as error:
                 raise NotFoundError(f"Dataset {self._paths.root.name} was deleted during the upload") from error
             with contextlib.suppress(OSError):  # a convenience for people; some file systems have no links
                 (self._paths.index_by_name / file.resolved_file_name).symlink_to(Path("../../raw") / file_hash)
             return file, False
 
-    def _make_visible(self, path: Path, raw: Path, file: StoredFile) -> None:
+    def _make_visible(self, path: Path, raw: Path, file: StoredFile, *, is_forced: bool) -> None:
         path.replace(raw)
         try:
             with disk_errors():
-                self._write_meta(file.hash, {key: each for key, each in asdict(file).items() if each is not None})
+                values = {key: each for key, each in asdict(file).items() if each is not None}
+                self._write_meta(file.hash, values, is_forced=is_forced)
         except BaseException:
             raw.unlink(missing_ok=True)  # bytes that nothing names would stay for ever
             raise
 
-    def _write_meta(self, file_hash: str, values: Mapping[str, Any]) -> None:
+    def _write_meta(self, file_hash: str, values: Mapping[str, Any], *, is_forced: bool = True) -> None:
         self._incoming.mkdir(exist_ok=True)  # a dataset of an existing data directory has none
         draft = self._incoming / f"{file_hash}.{secrets.token_hex(4)}.part"
         try:
             with draft.open("x", encoding="utf-8") as stream:
                 json.dump(values, stream, ensure_ascii=False, indent=2)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if is_forced:
+                    os.fsync(stream.fileno())
             draft.replace(self._paths.meta(file_hash))
         finally:
             draft.unlink(missing_ok=True)

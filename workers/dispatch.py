@@ -121,6 +121,18 @@ class Dispatcher:
             self._announce("fan_out", task.id)
         return task.id
 
+    def outdated(
+        self, *, namespace: str, project: str, dataset: str, config: ProjectConfig, files: Sequence[StoredFile]
+    ) -> dict[str, str]:
+        """Those of the files that an ingest would have to work on: hash → the generation that it would write."""
+        config = ProjectConfig.parse(_snapshot(config))
+        entry = config.dataset(dataset)
+        strategy, database = config.strategy(entry.data_processing_strategy), config.database(entry.database)
+        live = self._generations.of_dataset(namespace, project, dataset)
+        makers = NewFiles(strategy, database, overrides=None, mark=None)
+        made = [makers.make(each, live.get(each.hash), has_bytes=True) for each in files]
+        return {each.file_hash: each.generation for each in made if each.unchanged_chunks is None}
+
     def _ensure_rows(self, place: tuple[str, str, str], files: Sequence[StoredFile]) -> None:
         """A file that is removed since it was listed gets no row.
 

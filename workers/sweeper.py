@@ -3,6 +3,7 @@
 import structlog
 
 from state.task_states import STAGES, Stage
+from workers.cloud.schedule import start_due_syncs
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,7 @@ def sweep(runtime: Runtime) -> None:
     ended = [task_id for task_id in open_tasks if runtime.tasks.finish_if_done(task_id)]
     sent = {stage: _send_lost(runtime, stage) for stage in STAGES}
     _send_finish(runtime, ended, dirty_tasks)
+    start_due_syncs(runtime)
     jobs = _sweep_jobs(runtime)
     if taken_over or any(sent.values()) or ended or jobs:
         log.info("sweep.done", taken_over=taken_over, sent=sent, ended=len(ended), dirty=len(dirty_tasks), jobs=jobs)

@@ -8,12 +8,14 @@ from sqlalchemy import select
 from config.layout import ProjectPaths
 from config.project import ProjectConfig
 from rag.errors import RagError, UpstreamError
+from state.cloud.ids import NAMESPACE
 from state.events import EventStore
 from state.generations import LiveFile
 from state.incoming import sweep_projects
 from state.sessions import SessionStore
 from state.tables import TaskFileRow, TaskRow
 from workers.checkpoints import Checkpoints
+from workers.cloud.collected import ingest_ended
 from workers.migration import take_back
 from workers.runtime import Runtime
 
@@ -42,6 +44,8 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
         if all(take_back(runtime, task, row) for row in rows):
             runtime.tasks.mark_cleaned(task_id)
         return
+    if task.namespace == NAMESPACE:
+        ingest_ended(runtime, task, rows)
     live = runtime.generations.of_dataset(task.namespace, task.project, task.dataset)
     checkpoints = Checkpoints(ProjectPaths.of(runtime.settings, task.namespace, task.project).dataset(task.dataset))
     for row in rows:

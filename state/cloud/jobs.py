@@ -85,6 +85,7 @@ class JobFilter:
     states: tuple[JobState, ...] | None = None
     ids: tuple[str, ...] | None = None
     item_key: str | None = None
+    params_hash: str | None = None
     created_from: float | None = None
     created_to: float | None = None
 
@@ -95,6 +96,7 @@ class JobFilter:
             (row.project_id, self.project_id),
             (row.parent_id, self.parent_id),
             (row.item_key, self.item_key),
+            (row.params_hash, self.params_hash),
         ):
             if value is not None:
                 found.append(column == value)
@@ -126,13 +128,13 @@ class CloudJobs:
         """One that gathers others is made with all of them, or not at all."""
         now = self._clock()
         with self._database.write() as session:
-            row = _row(job, None, 0, now)
+            row = row_of(job, None, 0, now)
             session.add(row)
-            session.add_all(_row(each, job.id, position, now) for position, each in enumerate(items))
+            session.add_all(row_of(each, job.id, position, now) for position, each in enumerate(items))
             session.flush()
             if not job.stage:
                 _end_parent(session, row, now)
-            return _job(row)
+            return job_of(row)
 
     def get(self, kind: str, job_id: str, visible: str | None = None) -> CloudJob:
         """Raises NotFoundError also for a job of a project that may not be seen."""
@@ -140,18 +142,18 @@ class CloudJobs:
             row = session.get(CloudJobRow, job_id[:101])
         if row is None or row.kind != kind or visible not in (None, row.project_id):
             raise NotFoundError(f"{kind.replace('_', ' ').capitalize()} job {job_id[:100]!r} not found")
-        return _job(row)
+        return job_of(row)
 
     def items(self, parent_id: str) -> list[CloudJob]:
         """What a job gathers, in its order."""
         query = select(CloudJobRow).where(CloudJobRow.parent_id == parent_id).order_by(CloudJobRow.position)
         with self._database.read() as session:
-            return [_job(row) for row in session.scalars(query)]
+            return [job_of(row) for row in session.scalars(query)]
 
     def all(self, kind: str, wanted: JobFilter) -> list[CloudJob]:
         query = select(CloudJobRow).where(*wanted.conditions(kind)).order_by(CloudJobRow.created_at, CloudJobRow.id)
         with self._database.read() as session:
-            return [_job(row) for row in session.scalars(query)]
+            return [job_of(row) for row in session.scalars(query)]
 
     def page(self, kind: str, wanted: JobFilter, token: str | None, size: int | None) -> Page[CloudJob]:
         """By cursor, in the order of creation; raises InvalidInputError for a token of another query."""
@@ -165,7 +167,7 @@ class CloudJobs:
         more = len(rows) > limit
         last = rows[limit - 1] if more else None
         next_token = make_token((last.created_at, last.id), stamp) if last else None
-        return Page([_job(row) for row in rows[:limit]], next_token, total)
+        return Page([job_of(row) for row in rows[:limit]], next_token, total)
 
     def slice(self, kind: str, wanted: JobFilter, *, limit: int, offset: int) -> tuple[list[CloudJob], int]:
         """By offset: items of a parent in their order, others by creation; and how many there are in all."""
@@ -173,7 +175,7 @@ class CloudJobs:
         order = (row.position,) if wanted.parent_id is not None else (row.created_at, row.id)
         with self._database.read() as session:
             rows = session.scalars(select(row).where(*shown).order_by(*order).limit(limit).offset(offset))
-            found = [_job(each) for each in rows]
+            found = [job_of(each) for each in rows]
             return found, session.scalar(select(func.count()).select_from(row).where(*shown)) or 0
 
     def counts(self, parent_ids: Iterable[str]) -> dict[str, dict[str, int]]:
@@ -193,7 +195,7 @@ class CloudJobs:
         query = select(row).where(*is_same, row.project_id == project_id, row.state == "completed")
         with self._database.read() as session:
             found = session.scalar(query.order_by(row.finished_at.desc()).limit(1))
-            return None if found is None else _job(found)
+            return None if found is None else job_of(found)
 
     # -- the life of a job ----------------------------------------------------------------------------------
 
@@ -216,7 +218,7 @@ class CloudJobs:
             found.state, found.lease_owner, found.lease_until = "running", owner, now + self._lease_s
             found.started_at, found.updated_at = found.started_at or now, now
             _touch_parent(session, found, now)
-            return _job(found)
+            return job_of(found)
 
     def renew(self, leases: Collection[tuple[str, str]]) -> None:
         """Prolong the leases (job id, owner) that are still theirs."""
@@ -352,7 +354,7 @@ def _end_parent(session: Session, parent: CloudJobRow, now: float) -> None:
     """Its last item has ended: so has it. Only when every item that was tried failed has it failed."""
     row = CloudJobRow
     query = select(row.state, func.count()).where(row.parent_id == parent.id).group_by(row.state)
-    counts: dict[str, int] = dict(session.execute(query).tuples())
+    counts: dict[str, int] = {row[0]: row[1] for row in session.execute(query)}
     if any(counts.get(state) for state in OPEN):
         return
     failed, done = counts.get("failed", 0), counts.get("completed", 0) + counts.get("partial", 0)
@@ -373,7 +375,7 @@ def _cancel(row: CloudJobRow, now: float) -> None:
         row.state, row.finished_at, row.error = "cancelled", now, "cancelled"
 
 
-def _row(job: NewJob, parent_id: str | None, position: int, now: float) -> CloudJobRow:
+def row_of(job: NewJob, parent_id: str | None, position: int, now: float) -> CloudJobRow:
     return CloudJobRow(
         id=job.id,
         kind=job.kind,
@@ -396,7 +398,7 @@ def _row(job: NewJob, parent_id: str | None, position: int, now: float) -> Cloud
     )
 
 
-def _job(row: CloudJobRow) -> CloudJob:
+def job_of(row: CloudJobRow) -> CloudJob:
     return CloudJob(
         id=row.id,
         kind=row.kind,

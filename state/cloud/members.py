@@ -115,7 +115,7 @@ def _created(session: Session, collection: Collection, ids: Sequence[str]) -> di
     columns = select(CloudObjectRow.id, CloudObjectRow.created_at).where(CloudObjectRow.kind == KIND)
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         some = CloudObjectRow.id.in_(list(keys)[start : start + IDS_PER_STATEMENT])
-        found |= {keys[key]: created for key, created in session.execute(columns.where(some)).tuples()}
+        found |= {keys[key]: created for key, created in session.execute(columns.where(some))}
     return found
 
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from rag.errors import ConflictError, NotFoundError
 from state.cloud.paging import Page, make_token, page_size, read_token
@@ -15,6 +15,16 @@ from state.cloud.tables import CloudObjectRow
 from state.database import StateDatabase
 
 IDS_PER_STATEMENT = 5_000
+
+
+Order: TypeAlias = Literal["created_at", "-created_at", "name", "id"]
+ORDERS: Mapping[Order, tuple[tuple[InstrumentedAttribute[Any], ...], bool]] = {
+    "created_at": ((CloudObjectRow.created_at, CloudObjectRow.id), False),
+    "-created_at": ((CloudObjectRow.created_at, CloudObjectRow.id), True),
+    "name": ((CloudObjectRow.name, CloudObjectRow.id), False),
+    "id": ((CloudObjectRow.id,), False),
+}
+"""Each ends with the id, so that no two objects stand at one place; the flag says that it falls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +100,15 @@ class CloudObjects:
             NotFoundError: it does not exist, was deleted, or is another project's.
         """
         with self._database.read() as session:
-            row = session.get(CloudObjectRow, (object_id[:101], kind))
+            row = session.get(CloudObjectRow, (_storable(object_id), kind))
         if row is None or (row.deleted_at is not None and not with_deleted) or visible not in (None, row.project_id):
             raise not_found(kind, object_id)
         return _object(row)
 
     def find(self, kind: str, unique_key: str) -> CloudObject | None:
-        query = select(CloudObjectRow).where(CloudObjectRow.kind == kind, CloudObjectRow.unique_key == unique_key)
+        query = select(CloudObjectRow).where(
+            CloudObjectRow.kind == kind, CloudObjectRow.unique_key == unique_key.replace("\x00", "\ufffd")
+        )
         with self._database.read() as session:
             row = session.scalar(query)
         return None if row is None else _object(row)
@@ -109,7 +121,7 @@ class CloudObjects:
 
     def by_ids(self, kind: str, ids: Iterable[str], visible: str | None = None) -> dict[str, CloudObject]:
         """Those that exist and are not deleted."""
-        wanted = list(dict.fromkeys(ids))
+        wanted = list(dict.fromkeys(_storable(each) for each in ids))
         found: dict[str, CloudObject] = {}
         shown = Wanted(project_id=visible).conditions(kind)
         with self._database.read() as session:
@@ -122,18 +134,32 @@ class CloudObjects:
         with self._database.read() as session:
             return session.scalar(select(func.count()).select_from(CloudObjectRow).where(*wanted.conditions(kind))) or 0
 
-    def page(self, kind: str, wanted: Wanted, token: str | None, size: int | None) -> Page[CloudObject]:
+    def changed_at(self, kind: str, parent_id: str) -> float:
+        """When one of a parent's objects was last made, changed or marked as deleted; 0 where there never was one."""
+        newest = select(func.max(CloudObjectRow.updated_at)).where(
+            CloudObjectRow.kind == kind, CloudObjectRow.parent_id == parent_id
+        )
+        with self._database.read() as session:
+            return session.scalar(newest) or 0.0
+
+    def page(
+        self, kind: str, wanted: Wanted, token: str | None, size: int | None, order: Order = "created_at"
+    ) -> Page[CloudObject]:
         """Raises InvalidInputError for a token of another query."""
-        limit, stamp = page_size(size), wanted.stamp(kind)
-        after = read_token(token, stamp, 2)
-        shown = wanted.conditions(kind)
-        query = _ordered(select(CloudObjectRow).where(*shown, *_behind(after))).limit(limit + 1)
+        limit, stamp = page_size(size), {**wanted.stamp(kind), "order": order}
+        columns, is_falling = ORDERS[order]
+        after = read_token(token, stamp, len(columns))
+        shown, behind = wanted.conditions(kind), []
+        if after is not None:
+            behind = [tuple_(*columns) < tuple_(*after) if is_falling else tuple_(*columns) > tuple_(*after)]
+        placed = [each.desc() if is_falling else each.asc() for each in columns]
+        query = select(CloudObjectRow).where(*shown, *behind).order_by(*placed).limit(limit + 1)
         with self._database.read() as session:
             rows = list(session.scalars(query))
             total = session.scalar(select(func.count()).select_from(CloudObjectRow).where(*shown)) or 0
         more = len(rows) > limit
-        last = rows[limit - 1] if more else None
-        next_token = make_token((last.created_at, last.id), stamp) if last else None
+        last = [getattr(rows[limit - 1], each.key) for each in columns] if more else None
+        next_token = make_token(last, stamp) if last else None
         return Page([_object(row) for row in rows[:limit]], next_token, total)
 
     # -- writing --------------------------------------------------------------------------------------------
@@ -182,7 +208,7 @@ class CloudObjects:
             ConflictError: as `insert`.
         """
         with self._unique(kind, None), self._database.write() as session:
-            row = session.get(CloudObjectRow, (object_id[:101], kind))
+            row = session.get(CloudObjectRow, (_storable(object_id), kind))
             if row is None or row.deleted_at is not None or visible not in (None, row.project_id):
                 raise not_found(kind, object_id)
             for key, value in change(_object(row)).items():
@@ -249,18 +275,17 @@ def not_found(kind: str, object_id: str) -> NotFoundError:
     return NotFoundError(f"{spoken(kind).capitalize()} {object_id[:100]!r} not found")
 
 
+def _storable(object_id: str) -> str:
+    """PostgreSQL refuses to look for a NUL; nothing has an id of more than a hundred characters."""
+    return object_id[:101].replace("\x00", "\ufffd")
+
+
 def spoken(kind: str) -> str:
     return kind.replace("_", " ")
 
 
 def _ordered(query: Select[CloudObjectRow]) -> Select[CloudObjectRow]:
     return query.order_by(CloudObjectRow.created_at, CloudObjectRow.id)
-
-
-def _behind(after: tuple[Any, ...] | None) -> list[ColumnElement[bool]]:
-    if after is None:
-        return []
-    return [tuple_(CloudObjectRow.created_at, CloudObjectRow.id) > tuple_(*after)]
 
 
 def _object(row: CloudObjectRow) -> CloudObject:

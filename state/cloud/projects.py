@@ -66,6 +66,20 @@ class CloudProjects:
 
         return self._edit(project_id, add)
 
+    def set_strategy(self, project_id: str, name: str, strategy: dict[str, Any]) -> ProjectConfig:
+        """How the files of a dataset become chunks from now on; nothing happens where there is no such dataset."""
+
+        def put(raw: dict[str, Any]) -> None:
+            for entry in raw.get("datasets") or []:
+                if entry.get("name") == name:
+                    entry["data_processing_strategy"] = strategy["name"]
+                    rag = raw.setdefault("rag", {})
+                    known = rag.get("data_processing_strategies") or []
+                    others = [each for each in known if each.get("name") != strategy["name"]]
+                    rag["data_processing_strategies"] = [*others, strategy]
+
+        return self._edit(project_id, put)
+
     def remove_database(self, project_id: str, name: str) -> None:
         """Take database, dataset and a strategy of the same name out of the file; chunks are the dispatcher's."""
         if not self.exists(project_id):
