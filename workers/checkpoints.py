@@ -20,10 +20,10 @@ class Checkpoints:
         self._folder = dataset.text_dir
 
     def save_document(self, file_hash: str, parse_fingerprint: str, document: Document) -> None:
-        self._write(self._text_path(file_hash, parse_fingerprint), dump_document(document))
+        self._write(self.text_path(file_hash, parse_fingerprint), dump_document(document))
 
     def load_document(self, file_hash: str, parse_fingerprint: str) -> Document | None:
-        data = self._read(self._text_path(file_hash, parse_fingerprint))
+        data = self._read(self.text_path(file_hash, parse_fingerprint))
         return None if data is None else load_document(data)
 
     def save_chunks(self, file_hash: str, generation: str, chunks: list[Chunk]) -> None:
@@ -47,7 +47,8 @@ class Checkpoints:
             if path.stat().st_mtime < time.time() - ABANDONED_AFTER_S:
                 path.unlink(missing_ok=True)
 
-    def _text_path(self, file_hash: str, parse_fingerprint: str) -> Path:
+    def text_path(self, file_hash: str, parse_fingerprint: str) -> Path:
+        """Where the parsed text of a file lies, if it was parsed."""
         return self._folder / f"{file_hash}.{parse_fingerprint[:12]}.text.json"
 
     def _chunk_path(self, file_hash: str, generation: str) -> Path:

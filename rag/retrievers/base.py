@@ -18,6 +18,7 @@ class Query:
         top_k: wanted hits; None means the strategy's own.
         score_threshold: hits below it are cut, in every mode; None means the strategy's own.
         hybrid_alpha: weight of the vector side in [0, 1], where the strategy fuses; None means the strategy's own.
+        candidates: hits taken from each side, where the strategy fuses; None means the strategy's own.
         history: (role, text) of the conversation before the question, oldest first.
         words: what is searched for by words, where that is not `text`.
         vector: what is searched for by meaning, where that is not the vector of `text`.
@@ -30,6 +31,7 @@ class Query:
     where: Filter = field(default_factory=Filter)
     score_threshold: float | None = None
     hybrid_alpha: float | None = None
+    candidates: int | None = None
     history: tuple[tuple[str, str], ...] = ()
     words: str | None = None
     vector: Vector | None = field(default=None, compare=False)

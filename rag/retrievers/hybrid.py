@@ -62,7 +62,7 @@ class HybridRetriever:
 
     def retrieve(self, query: Query) -> Retrieval:
         limit = self._options.limit(query)
-        depth = max(self._options.candidates, 2 * limit)
+        depth = max(self._options.candidates, 2 * limit) if query.candidates is None else max(query.candidates, limit)
         words = self._threads.submit(
             query.trace.timed,
             "words",

@@ -165,7 +165,7 @@ class ToolLoop:
                     hits = self._found.retrieval.hits if self._found else None
                     request = self._turn.llm_request(self._history, new, hits, self._toolbox.offers)
                 except BadRequestError:
-                    if not _shorten(self.said):
+                    if not shorten(self.said):
                         raise
                 else:
                     return replace(request, tool_choice=_tool_choice(request.tool_choice, round_number))
@@ -180,7 +180,7 @@ def _tool_choice(wanted: Any, round_number: int) -> Any:
     return wanted if round_number == 0 or wanted in ("auto", "none") else None
 
 
-def _shorten(messages: list[dict[str, Any]]) -> bool:
+def shorten(messages: list[dict[str, Any]]) -> bool:
     """Halve the longest result of a tool; False when there is nothing to halve."""
     results = [message for message in messages if message.get("role") == "tool"]
     longest = max(results, key=lambda message: len(message["content"]), default=None)

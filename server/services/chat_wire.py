@@ -50,13 +50,18 @@ class Reply:
     def tool_calls(self) -> list[dict[str, Any]]:
         return [self.calls[number] for number in sorted(self.calls)]
 
+    @property
+    def text(self) -> str:
+        """What was said so far."""
+        return "".join(self._pieces)
+
     def add(self, delta: Delta) -> None:
         self._pieces.append(delta.content)
         self.thinking += delta.thinking
         for call in delta.tool_calls:
             self._add_call(call)
         if delta.finish_reason is not None:
-            self.content = "".join(self._pieces)
+            self.content = self.text
             self.finish_reason = delta.finish_reason
             self.usage = delta.usage
 

@@ -1,0 +1,1 @@
+"""Chat over indexes: sessions, turns, and the tools that a model looks into files with."""
