@@ -22,6 +22,7 @@ from rag.parsers.pdf_finish import finish
 from rag.parsers.pdf_headings import OutlineEntry
 from rag.parsers.pdf_page import opened_page
 from rag.parsers.pdf_scan import read_scans
+from rag.parsers.pdf_unwanted import Unwanted
 from rag.registry import ComponentOptions, NoEffect
 from rag.types import Document, Heading, Scalar
 
@@ -71,6 +72,28 @@ class PDFParser:
         remove_headers_footers: bool = Field(
             True, description="Leave out lines that return on most pages, where they stand a second time."
         )
+        link_style: Literal["address", "markdown"] = Field(
+            "address", description="How extract_links writes links: the address behind the text, or a Markdown link."
+        )
+        running_lines: list[Literal["headers", "footers"]] | None = Field(
+            None,
+            description="What remove_headers_footers leaves out, on every page; absent: both, where they stand a "
+            "second time.",
+        )
+        pages: list[int] | None = Field(None, description="Numbers of the pages to read, from 1; all when absent.")
+        remove_hidden_text: bool = Field(
+            False, description="Leave out text that is drawn invisibly, such as the words below a scan."
+        )
+        skip_diagonal_text: bool = Field(
+            False, description="Leave out text that is neither upright nor turned by a multiple of 90 degrees."
+        )
+        split_columns: bool = Field(True, description="Read columns one after the other; otherwise line by line.")
+        crop: list[float] | None = Field(
+            None,
+            min_length=4,
+            max_length=4,
+            description="Shares of the page (0 to 1) to leave out at the left, the top, the right and the bottom.",
+        )
         min_text_length: int = Field(
             0, ge=0, description="Pages with fewer characters count as pages without text, for OCR."
         )
@@ -92,6 +115,9 @@ class PDFParser:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        crop = tuple(options.crop) if options.crop else None
+        unwanted = Unwanted(hidden=options.remove_hidden_text, diagonal=options.skip_diagonal_text, crop=crop)
+        self._unwanted = unwanted if unwanted != Unwanted() else None
 
     def accepts(self, probe: FileProbe) -> bool:
         return probe.media_type in self.media_types
@@ -123,27 +149,35 @@ class PDFParser:
             with _PDFIUM:
                 page_count = len(pdf)
             _check_page_count(page_count, probe, limits)
-            pages, damaged = self._read_pages(pdf, page_count, limits, on_progress)
-            self._reread(probe, pages, damaged, limits)
-            warnings = self._read_scans(pdf, pages, damaged, page_count, limits, on_progress)
+            numbers = self._wanted_pages(page_count)
+            if page_count and not numbers:
+                raise NoTextError(f"'{probe.filename}' has {page_count} pages, and none of those asked for")
+            pages, damaged = self._read_pages(pdf, numbers, limits, on_progress)
+            self._reread(probe, numbers, pages, damaged, limits)
+            warnings = self._read_scans(pdf, numbers, pages, damaged, page_count, limits, on_progress)
             with _PDFIUM:
                 entries = pdf_extras.outline(pdf)
                 facts = self._facts(pdf, probe, entries)
             if not any(page.text for page in pages):
                 raise _no_text(pdf, page_count, len(damaged), probe, warnings)
-        empty = [number for number, page in enumerate(pages, start=1) if not page.text and number not in damaged]
+        empty = [n for n, page in zip(numbers, pages, strict=True) if not page.text and n not in damaged]
         warnings += _warnings(empty, damaged, page_count, _is_cut_off(probe))
-        return self._built(pages, entries, facts, limits, warnings, empty=empty)
+        return self._built(pages, entries, facts, limits, warnings, empty=empty, numbers=numbers, page_count=page_count)
+
+    def _wanted_pages(self, page_count: int) -> Sequence[int]:
+        chosen = self.options.pages
+        every = range(1, page_count + 1)
+        return every if chosen is None else [number for number in every if number in set(chosen)]
 
     def _read_pages(
-        self, pdf: Any, page_count: int, limits: ParseLimits, on_progress: ProgressCallback
+        self, pdf: Any, numbers: Sequence[int], limits: ParseLimits, on_progress: ProgressCallback
     ) -> tuple[list[ComposedPage], list[int]]:
         """Each page (without text where it has no text layer) and the numbers of those that cannot be loaded."""
         pages: list[ComposedPage] = []
         damaged: list[int] = []
         length = 0
-        wanted = Composing(finds_tables=self.options.extract_tables)
-        for number in range(1, page_count + 1):
+        wanted = Composing(finds_columns=self.options.split_columns, finds_tables=self.options.extract_tables)
+        for done, number in enumerate(numbers, start=1):
             try:
                 with _PDFIUM:
                     page = self._read_page(pdf, number - 1, wanted)
@@ -153,14 +187,15 @@ class PDFParser:
             length += len(page.text)
             check_length(length, limits)
             pages.append(page)
-            if number % _PROGRESS_EVERY_PAGES == 0 or number == page_count:
-                on_progress(number, page_count)
+            if done % _PROGRESS_EVERY_PAGES == 0 or done == len(numbers):
+                on_progress(done, len(numbers))
         return pages, damaged
 
     def _read_page(self, pdf: Any, index: int, wanted: Composing) -> ComposedPage:
         options = self.options
-        with opened_page(pdf, index) as page:
-            links = pdf_extras.link_targets(pdf, page) if options.extract_links and page.text else {}
+        with opened_page(pdf, index, self._unwanted) as page:
+            style = options.link_style
+            links = pdf_extras.link_targets(pdf, page, style) if options.extract_links and page.text else {}
             composed = compose(page, wanted, links)
             added = pdf_extras.notes(page) if options.extract_annotations else []
             added += pdf_extras.form_fields(pdf, page) if options.extract_form_fields else []
@@ -171,7 +206,14 @@ class PDFParser:
             composed.text = "\n\n".join(filter(None, [composed.text, "\n".join(added)]))
         return composed
 
-    def _reread(self, probe: FileProbe, pages: list[ComposedPage], damaged: list[int], limits: ParseLimits) -> None:
+    def _reread(
+        self,
+        probe: FileProbe,
+        numbers: Sequence[int],
+        pages: list[ComposedPage],
+        damaged: list[int],
+        limits: ParseLimits,
+    ) -> None:
         """Try damaged pages with pypdf; those that it reads are damaged no more."""
         if not damaged or _PYPDF not in self.options.fallback_strategies:
             return
@@ -180,12 +222,13 @@ class PDFParser:
         texts = read_pages(probe.path, [number - 1 for number in damaged], limits)
         for number, text in zip(list(damaged), texts, strict=True):
             if text:
-                pages[number - 1] = ComposedPage(text)
+                pages[numbers.index(number)] = ComposedPage(text)
                 damaged.remove(number)
 
     def _read_scans(
         self,
         pdf: Any,
+        numbers: Sequence[int],
         pages: list[ComposedPage],
         damaged: Sequence[int],
         page_count: int,
@@ -193,7 +236,7 @@ class PDFParser:
         on_progress: ProgressCallback,
     ) -> list[str]:
         """Recognise the text of pages that are pictures; returns what there is to say about it."""
-        wanted = [number for number, page in enumerate(pages, start=1) if not page.text and number not in damaged]
+        wanted = [n for n, page in zip(numbers, pages, strict=True) if not page.text and n not in damaged]
         if not wanted or not self.options.use_ocr or not ocr_is_available():
             return []
         told = 0
@@ -205,12 +248,12 @@ class PDFParser:
 
         scans = read_scans(pdf, wanted, _PDFIUM, languages=self.options.ocr_languages, on_page=on_page)
         for number, text in scans.texts.items():
-            pages[number - 1] = ComposedPage(clean(text))
+            pages[numbers.index(number)] = ComposedPage(clean(text))
         check_length(sum(len(page.text) for page in pages), limits)
         warnings = list(scans.warnings)
         if scans.texts:
-            numbers = _named(sorted(scans.texts))
-            warnings.append(f"{numbers} of {page_count} read by OCR: check names and numbers against the scan.")
+            read = _named(sorted(scans.texts))
+            warnings.append(f"{read} of {page_count} read by OCR: check names and numbers against the scan.")
         return warnings
 
     def _facts(self, pdf: Any, probe: FileProbe, entries: list[OutlineEntry]) -> dict[str, Scalar]:
@@ -233,18 +276,25 @@ class PDFParser:
         warnings: Sequence[str],
         *,
         empty: Sequence[int] = (),
+        numbers: Sequence[int] | None = None,
+        page_count: int | None = None,
     ) -> Document:
+        numbers = range(1, len(pages) + 1) if numbers is None else numbers
+        places = {number - 1: index for index, number in enumerate(numbers)}
+        entries = [replace(each, page=None if each.page is None else places.get(each.page)) for each in entries]
         builder = DocumentBuilder("PDFParser", limits)
         finished = finish(
             pages,
             entries,
             is_tidied=self.options.clean_text,
             keeps_running_lines=not self.options.remove_headers_footers,
+            running=self.options.running_lines,
             keeps_lines=self.options.preserve_layout,
         )
-        for number, page in enumerate(finished, start=1):
+        for number, page in zip(numbers, finished, strict=True):
             builder.add_page(number, page.text)
-        document = builder.build(metadata=facts, empty_pages=empty, page_count=len(pages), warnings=warnings)
+        count = len(pages) if page_count is None else page_count
+        document = builder.build(metadata=facts, empty_pages=empty, page_count=count, warnings=warnings)
         headings = [
             Heading(span.start + start, level, title)
             for span, page in zip(document.pages, finished, strict=True)

@@ -84,10 +84,13 @@ def _laid_out(
 
 
 def _insert(lines: list[Line], inserted: Mapping[int, str]) -> None:
-    for position, text in sorted(inserted.items(), reverse=True):
+    # A negative key is the character before which its text is to stand.
+    places = [(position + 1 if position >= 0 else -1 - position, position, text) for position, text in inserted.items()]
+    for at, position, text in sorted(places, reverse=True):
+        character = position if position >= 0 else -1 - position
         for line in lines:
-            if line.start <= position < line.end:
-                cut = position + 1 - line.start
+            if line.start <= character < line.end:
+                cut = at - line.start
                 line.text = line.text[:cut] + text + line.text[cut:]
                 break
 

@@ -29,8 +29,9 @@ _NOTES = frozenset(
 )  # fmt: skip
 
 
-def link_targets(pdf: Any, page: Page) -> dict[int, str]:
-    """Position in the page's text → what to write behind the character there: ` (https://…)`.
+def link_targets(pdf: Any, page: Page, style: str = "address") -> dict[int, str]:
+    """Position in the page's text → what to write behind the character there: ` (https://…)`; of style `markdown`,
+    `[` behind the character before the link and `](https://…)` behind its end.
 
     A link over several lines is written once, behind its end; one that shows its own address is not written again.
     """
@@ -40,12 +41,30 @@ def link_targets(pdf: Any, page: Page) -> dict[int, str]:
     found: dict[int, str] = {}
     for index, (url, box) in enumerate(places):
         goes_on = index + 1 < len(places) and places[index + 1][0] == url
+        if style == "markdown":
+            _bracket(page, places, index, found, goes_on=goes_on)
+            continue
         if goes_on or _bare(url) in _bare(page.text_within(box.left, box.bottom, box.right, box.top)):
             continue
         position = page.char_at(box.right - 0.5, (box.bottom + box.top) / 2, _LINK_TOLERANCE)
         if position is not None:
             found[_word_end(page.text, position)] = f" ({url})"
     return found
+
+
+def _bracket(page: Page, places: list[tuple[str, Any]], index: int, found: dict[int, str], *, goes_on: bool) -> None:
+    """Open the link at its first box, close it at its last one. `-1 - start` stands for "before the character"."""
+    url, box = places[index]
+    middle = (box.bottom + box.top) / 2
+    if not index or places[index - 1][0] != url:
+        start = page.char_at(box.left + 0.5, middle, _LINK_TOLERANCE)
+        if start is not None:
+            found[-1 - start] = "["
+    if not goes_on:
+        end = page.char_at(box.right - 0.5, middle, _LINK_TOLERANCE)
+        if end is not None:
+            target = url.replace("(", "%28").replace(")", "%29")
+            found[_word_end(page.text, end)] = f"]({target})"
 
 
 def _word_end(text: str, position: int) -> int:

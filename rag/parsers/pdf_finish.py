@@ -25,18 +25,20 @@ def finish(
     is_tidied: bool,
     keeps_running_lines: bool,
     keeps_lines: bool,
+    running: Sequence[str] | None = None,
 ) -> list[FinishedPage]:
     """The text of each page as it is stored.
 
     Args:
         is_tidied: trim, join broken words, spell out ligatures.
         keeps_lines: otherwise the lines of a paragraph are joined.
+        running: "headers", "footers": left out on every page; None: both, but for the first time.
     """
     headings = find_headings(pages, outline)
     if not keeps_running_lines:
-        for page, running, found in zip(pages, running_lines(pages), headings, strict=True):
-            if running:
-                _leave_out(page, running, found)
+        for page, gone, found in zip(pages, running_lines(pages, running), headings, strict=True):
+            if gone:
+                _leave_out(page, gone, found)
     texts = [page.text for page in pages]
     if is_tidied:
         texts = [tidy(text) for text in join_hyphenated(texts)]

@@ -23,6 +23,7 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from rag.parsers.pdf_text import PDFIUM_HYPHEN
+from rag.parsers.pdf_unwanted import Unwanted
 
 Floats: TypeAlias = NDArray[np.float32]
 Columns: TypeAlias = Sequence[list[float]]
@@ -309,12 +310,14 @@ class Page:
 
 
 @contextmanager
-def opened_page(pdf: Any, index: int) -> Iterator[Page]:
+def opened_page(pdf: Any, index: int, unwanted: Unwanted | None = None) -> Iterator[Page]:
     """Raises PdfiumError for a page that cannot be loaded."""
     page = pdfium.FPDF_LoadPage(pdf.raw, index)
     if not page:
         raise pypdfium2.PdfiumError(f"page {index + 1} cannot be loaded")
     try:
+        if unwanted is not None:
+            unwanted.remove_from(page)
         textpage = pdfium.FPDFText_LoadPage(page)
         if not textpage:
             raise pypdfium2.PdfiumError(f"the text of page {index + 1} cannot be loaded")

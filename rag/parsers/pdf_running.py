@@ -19,12 +19,13 @@ _LETTER = re.compile(r"[^\W\d_]")
 Occurrence = tuple[int, Edge]
 
 
-def running_lines(pages: Sequence[ComposedPage]) -> list[frozenset[int]]:
+def running_lines(pages: Sequence[ComposedPage], only: Sequence[str] | None = None) -> list[frozenset[int]]:
     """The lines of each page to leave out.
 
     A line is a header or footer if it stands at the same place, apart from the text, on most pages, with the same
     words, and if its numbers stay or count the pages. The words are kept where they stand first, so that they can
-    still be found; of a bare page number nothing is kept.
+    still be found; of a bare page number nothing is kept. Of those that `only` names ("headers", "footers") none is
+    kept at all, and the others stay.
     """
     found: list[dict[int, bool]] = [{} for _ in pages]  # line → whether it is the one to keep
     needed = max(_MIN_PAGES, round(_MIN_SHARE * sum(bool(page.text) for page in pages)))
@@ -32,12 +33,14 @@ def running_lines(pages: Sequence[ComposedPage]) -> list[frozenset[int]]:
     for index, page in enumerate(pages):
         for edge in page.edges:
             groups.setdefault((edge.is_top, _pattern(edge.text)), []).append((index, edge))
-    for group in groups.values():
+    for (is_top, _), group in groups.items():
+        if only is not None and ("headers" if is_top else "footers") not in only:
+            continue
         if len(group) >= needed and len(returning := _at_one_place(group)) >= needed and _is_regular(returning):
             told: set[str] = set()
             for index, edge in returning:
                 words = _words(edge.text)
-                found[index][edge.line] = bool(words) and words not in told
+                found[index][edge.line] = only is None and bool(words) and words not in told
                 told.add(words)
     return [_left_out(page, lines) for page, lines in zip(pages, found, strict=True)]
 

@@ -124,4 +124,4 @@ def _texts(group: Sequence[Cells], column_count: int) -> list[str]:
 def _joined(lines: Sequence[Line]) -> str:
     if len(lines) == 1:
         return lines[0].text.strip(f" {HYPHEN_MARK}")
-    return "".join(line.text + (HYPHEN_MARK if line.is_broken else " ") for line in lines).strip(f" {HYPHEN_MARK}")
+    return "".join(line.text + (HYPHEN_MARK if line.is_broken else "\n") for line in lines).strip(f" \n{HYPHEN_MARK}")

@@ -1,7 +1,11 @@
 """How the rows of CSV and Excel tables read as text."""
 
+import html
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, Field
@@ -90,7 +94,67 @@ def _scalar(text: str) -> Scalar:
     return float(text) if found[2] else int(text)
 
 
+@dataclass(frozen=True, slots=True)
+class TableStyle:
+    """How tables with lines and columns are written.
+
+    Args:
+        as_html: as an HTML table in place of a Markdown table.
+        is_compact: without spaces around the cells.
+        header_break: between the lines of a column name of several.
+    """
+
+    as_html: bool = False
+    is_compact: bool = False
+    header_break: str = " "
+
+
+USUAL = TableStyle()
+_style: ContextVar[TableStyle] = ContextVar("table_style", default=USUAL)
+
+
+@contextmanager
+def written_as(style: TableStyle) -> Iterator[None]:
+    """What is parsed inside has its tables written this way, whatever parser finds them."""
+    token = _style.set(style)
+    try:
+        yield
+    finally:
+        _style.reset(token)
+
+
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """A table as Markdown; the first row is the header."""
-    head, *body = ["| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([head, "| " + " | ".join(["---"] * len(rows[0])) + " |", *body])
+    """A table as Markdown; the first row is the header. Inside of `written_as`, as it says."""
+    style = _style.get()
+    if style.as_html:
+        return _html_table(rows, style)
+    head, *body = [
+        _pipes([_cell(cell, style, is_head=number == 0) for cell in row], style) for number, row in enumerate(rows)
+    ]
+    return "\n".join([head, _pipes(["---"] * len(rows[0]), style), *body])
+
+
+def _pipes(cells: Sequence[str], style: TableStyle) -> str:
+    return f"|{'|'.join(cells)}|" if style.is_compact else f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: str, style: TableStyle, *, is_head: bool) -> str:
+    if is_head and style.header_break != " ":
+        lines = [one_line(line) for line in cell.split("\n")]
+        return style.header_break.join(line.replace("|", "\\|") for line in lines if line)
+    return one_line(cell).replace("|", "\\|")
+
+
+def _html_table(rows: Sequence[Sequence[str]], style: TableStyle) -> str:
+    lines = ["<table>"]
+    for number, row in enumerate(rows):
+        tag = "th" if number == 0 else "td"
+        lines.append(
+            f"<tr>{''.join(f'<{tag}>{_html_cell(cell, style, is_head=number == 0)}</{tag}>' for cell in row)}</tr>"
+        )
+    return "\n".join([*lines, "</table>"])
+
+
+def _html_cell(cell: str, style: TableStyle, *, is_head: bool) -> str:
+    parts = [html.escape(one_line(line), quote=False) for line in cell.split("\n")]
+    return (style.header_break if is_head else " ").join(part for part in parts if part)

@@ -43,6 +43,7 @@ class ExcelParser:
         data_only: bool = Field(True, description="Show values; false is the same as extract_formulas: true.")
         extract_comments: bool = Field(False, description="Show notes and comments after the cell they are on.")
         extract_metadata: bool = Field(True, description="Keep title, author and sheet names as metadata.")
+        hidden_sheets: bool = Field(True, description="Read sheets that are hidden; a warning names them.")
         metadata_columns: MetadataColumns = Field([])
 
     def __init__(self, options: Options) -> None:
@@ -115,6 +116,9 @@ class _Reading:
         name = clean(sheet.name)
         self.names.append(name)
         if self._options.sheets is not None and name not in self._options.sheets:
+            return
+        if sheet.is_hidden and not self._options.hidden_sheets:
+            self._said.append(f"Sheet '{name}' is hidden in the file, and was left out.")
             return
         before, self._error_count = self._builder.row_count, 0
         sheet.rows = self._counted(sheet.rows)

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
-from server.deps import ServicesDep
+from server.deps import KeyScopeDep, ServicesDep
 from server.llamacloud.dialect import is_official_client
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.links import Links
-from server.llamacloud.scope import EVERYTHING, KeyScope, Scope, scope_of
+from server.llamacloud.scope import Scope, scope_of
 
 
 async def get_cloud(request: Request, services: ServicesDep) -> CloudEngine:
@@ -24,14 +24,8 @@ async def get_cloud(request: Request, services: ServicesDep) -> CloudEngine:
     return cloud
 
 
-async def get_key_scope(request: Request) -> KeyScope:
-    """Left by the middleware that checked the key; everything where none is needed."""
-    found = getattr(request.state, "key_scope", EVERYTHING)
-    return found if isinstance(found, KeyScope) else EVERYTHING
-
-
 async def get_scope(
-    key: Annotated[KeyScope, Depends(get_key_scope)],
+    key: KeyScopeDep,
     project_id: Annotated[str | None, Query(description="Absent: the default project, or the key's own.")] = None,
     organization_id: Annotated[str | None, Query(description="There is one organization; any id is accepted.")] = None,
     header: Annotated[str | None, Header(alias="Project-Id", include_in_schema=False)] = None,

@@ -13,7 +13,30 @@ from typing import Any, TypeAlias
 from rag.errors import NotFoundError
 from state.cloud.jobs import CloudJob, JobState
 
-STEPS: Mapping[str, str] = {}
+STEPS: Mapping[str, str] = {
+    "classify/parse": "workers.cloud.pages:parse",
+    "classify/embed": "workers.cloud.classify:weigh",
+    "classify/ask": "workers.cloud.classify:ask",
+    "classify_v2/parse": "workers.cloud.pages:parse",
+    "classify_v2/embed": "workers.cloud.classify:weigh",
+    "classify_v2/ask": "workers.cloud.classify:ask",
+    "extract/parse": "workers.cloud.extract:parse",
+    "extract/ask": "workers.cloud.extract:read",
+    "extraction/parse": "workers.cloud.extract:parse",
+    "extraction/ask": "workers.cloud.extract:read",
+    "extract_schema/parse": "workers.cloud.extract:parse",
+    "extract_schema/ask": "workers.cloud.extract:suggest",
+    "sheets/parse": "workers.cloud.sheets:parse",
+    "split/parse": "workers.cloud.pages:parse",
+    "split/embed": "workers.cloud.split:weigh",
+    "split/ask": "workers.cloud.split:ask",
+    "index_fields/parse": "workers.cloud.index_fields:parse",
+    "index_fields/ask": "workers.cloud.index_fields:read",
+    "parse/parse": "workers.cloud.parse:parse",
+    "parse/ask": "workers.cloud.parse:tell",
+    "sync/ask": "workers.cloud.sync:sync",
+    "drop/ask": "workers.cloud.sync:drop",
+}
 
 
 @dataclass(frozen=True, slots=True)

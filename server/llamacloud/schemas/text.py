@@ -1,0 +1,20 @@
+"""Types that several wire models share."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, StringConstraints
+
+MAX_NAME_CHARS = 3_000
+MAX_KEY_CHARS = 1_000
+
+
+def _plain(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("a NUL character cannot be stored; leave it out")
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_plain)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS), AfterValidator(_plain)]
+JsonMap = dict[str, Any]
