@@ -32,7 +32,9 @@ class Settings(BaseSettings):
         8000, ge=1, le=65535, validation_alias=AliasChoices("LF_PORT", "PORT"), description="Port the API listens on."
     )
     api_key: SecretStr | None = Field(
-        None, description="When set, every request but health checks and `/docs` needs `Authorization: Bearer <key>`."
+        None,
+        description="When set, every request but health checks and `/docs` needs `Authorization: Bearer <key>`: this "
+        "key, or one that `lf keys create` made.",
     )
     allow_unauthenticated: bool = Field(
         False, description="Allows listening on a non-loopback address without LF_API_KEY. Only for closed networks."
@@ -162,6 +164,11 @@ class Settings(BaseSettings):
         description="How clients reach this server, such as https://paddock.example.org: the beginning of links that "
         "the LlamaCloud API hands out. Unset: as the request was addressed.",
     )
+    data_source_dirs: NameList = Field(
+        default_factory=list,
+        description="Directories of this machine, with commas between, below which pipelines of the LlamaCloud API may "
+        "take files from. Unset: none.",
+    )
     lease_s: float = Field(
         15.0, gt=0, description="Seconds after which the work of a worker that went silent is taken over."
     )
@@ -215,7 +222,7 @@ class Settings(BaseSettings):
         """Compose files and shells pass on variables that nobody set as empty text."""
         return None if value == "" else value
 
-    @field_validator("env_allowed", "allowed_hosts", "allowed_host_names", mode="before")
+    @field_validator("env_allowed", "allowed_hosts", "allowed_host_names", "data_source_dirs", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -245,7 +252,8 @@ class Settings(BaseSettings):
         if self.host not in LOOPBACK_HOSTS and self.api_key is None and not self.allow_unauthenticated:
             raise ValueError(
                 f"listening on {self.host} without a key would open every document to the network: "
-                "set LF_API_KEY, or LF_ALLOW_UNAUTHENTICATED=true on a closed network, or listen on 127.0.0.1"
+                "set LF_API_KEY (keys of `lf keys create` do not do: the last of them may be revoked), or "
+                "LF_ALLOW_UNAUTHENTICATED=true on a closed network, or listen on 127.0.0.1"
             )
         return self
 

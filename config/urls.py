@@ -36,7 +36,7 @@ def check_url(url: str, *, settings: Settings) -> None:
     host = (parts.hostname or "").rstrip(".")
     if not host:
         raise InvalidInputError(f"base_url {url!r} names no host; write http://host:port")
-    addresses = _resolved(host)
+    addresses = resolved(host)
     if not addresses and not getproxies():  # a proxy may know names that this machine does not
         raise UpstreamError(f"the host of base_url {url!r} is not known to this machine; check the name")
     for address in addresses:
@@ -51,7 +51,7 @@ def _parsed(url: str) -> tuple[SplitResult, int]:
         raise InvalidInputError(f"base_url {url!r} is not an address; write http://host:port") from error
 
 
-def _resolved(host: str) -> set[Address]:
+def resolved(host: str) -> set[Address]:
     """As the connection itself would: `getaddrinfo` reads decimal, octal and shortened forms too."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -65,10 +65,19 @@ def _plain(text: str) -> Address:
     return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
 
 
+def blocked_address(address: Address) -> bool:
+    """One that serves nobody, or that hands out a cloud's credentials."""
+    return address.is_link_local or address.is_multicast or address.is_unspecified or str(address) in _METADATA
+
+
+def is_own_part(address: Address, port: int, settings: Settings) -> bool:
+    return _place(address, port) in _places(settings.redis_url, settings.broker_url, settings.chroma_url)
+
+
 def _check_address(address: Address, host: str, port: int, url: str, settings: Settings) -> None:
-    if address.is_link_local or address.is_multicast or address.is_unspecified or str(address) in _METADATA:
+    if blocked_address(address):
         raise InvalidInputError(f"base_url {url!r} leads to an address that is never a model server; set another")
-    if _place(address, port) in _places(settings.redis_url, settings.broker_url, settings.chroma_url):
+    if is_own_part(address, port, settings):
         raise InvalidInputError(f"base_url {url!r} is the address of a part of this server; set that of a model server")
     if not settings.block_private_urls or address.is_global:
         return
@@ -87,7 +96,7 @@ def _places(*urls: str | None) -> set[tuple[str, int]]:
     for url in urls:
         if url and "://" in url:
             parts, port = _parsed(url)
-            found |= {_place(address, port) for address in _resolved(parts.hostname or "")}
+            found |= {_place(address, port) for address in resolved(parts.hostname or "")}
     return found
 
 

@@ -11,12 +11,13 @@ from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 
 from config.settings import LOOPBACK_HOSTS, Settings
+from server.access import KeyRing
 from server.errors import install_error_handlers
 from server.llamacloud import app as llamacloud
 from server.mcp.endpoint import PATHS as MCP_PATHS
 from server.mcp.endpoint import McpEndpoint
 from server.middleware import ApiKey, BodyGuard, HostGuard, RequestLog
-from server.parts import OpenEngine, open_engine, open_services
+from server.parts import Engine, OpenEngine, open_engine, open_services
 from server.routers import (
     chat,
     databases,
@@ -43,6 +44,7 @@ from server.routers.reference_page import ASSETS_PATH, page_files, show_referenc
 from server.routers.reference_page import PATH as REFERENCE_PATH
 from server.schemas.errors import GUARD_RESPONSES
 from server.services.designer import Designer
+from state.keys import ApiKeys
 
 log = structlog.get_logger(__name__)
 
@@ -118,9 +120,8 @@ def _designer(app: FastAPI, settings: Settings) -> DesignerPages:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Added innermost first: CORS stands outside of all, so that a browser can read every refusal too."""
     app.add_middleware(BodyGuard, max_body_bytes=settings.max_body_bytes)
-    if settings.api_key is not None:
-        app.add_middleware(ApiKey, key=settings.api_key.get_secret_value(), is_page=app.state.designer.is_page)
-    elif settings.host in LOOPBACK_HOSTS:
+    app.add_middleware(ApiKey, is_page=app.state.designer.is_page)
+    if settings.api_key is None and settings.host in LOOPBACK_HOSTS:
         app.add_middleware(HostGuard, names=settings.allowed_host_names)
     app.add_middleware(RequestLog)
     app.add_middleware(
@@ -132,12 +133,18 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     )
 
 
+def _keys(engine: Engine) -> KeyRing:
+    master = engine.settings.api_key
+    return KeyRing(None if master is None else master.get_secret_value(), ApiKeys(engine.database))
+
+
 def _lifespan(settings: Settings, engine: OpenEngine) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         async with engine(settings) as opened, open_services(opened) as services, app.state.mcp.run():
             app.state.services = services
+            app.state.keys = _keys(opened)
             log.info("server.started", data_dir=str(settings.data_dir))
             yield
         log.info("server.stopped")

@@ -22,9 +22,9 @@ Every operation of the HTTP API: what it takes, what it answers. Made from the s
 the document at `/openapi.json`. `P` stands for `/v1/projects/{namespace}/{project}`.
 
 Every failure has one body, `{"detail", "error", "message"}`, which [Errors](errors.md) tells about. Besides what is
-listed, each operation may answer 401 (no or a wrong API key), 413 (the body is too large), 421 (a foreign host name)
-and 507 (the disk is full)."""
-GUARDS = ("401", "413", "421", "507")
+listed, each operation may answer 401 (no or a wrong API key), 403 (a key of a part, for what concerns the whole
+server), 413 (the body is too large), 421 (a foreign host name) and 507 (the disk is full)."""
+GUARDS = ("401", "403", "413", "421", "507")
 
 
 def document() -> dict[str, Any]:

@@ -9,8 +9,10 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = (README, *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "operations.md"))
 """Pages whose blocks are run; docs/operations.md shows commands of a whole machine."""
+NOTEBOOK = ROOT / "docs" / "llamacloud.md"
+"""Its blocks are steps of one session: tests/clients/test_tutorial.py runs them one after the other."""
 
-Use = Literal["make run", "make test", "requests", "client", "component", "table line", "config"]
+Use = Literal["make run", "make test", "requests", "client", "component", "table line", "config", "notebook"]
 
 _FENCE = re.compile(r"^```(?P<language>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.py)\n")
@@ -31,6 +33,8 @@ class Block:
     @property
     def use(self) -> Use:
         """Raises ValueError for a block that no test would run."""
+        if self.page == NOTEBOOK and self.language in ("bash", "python"):
+            return "notebook"
         if self.language == "bash":
             return self._command()
         if self.language == "yaml":

@@ -90,6 +90,7 @@ def test_every_command_works(lf: Shell, tmp_path: Path) -> None:
     maintenance(lf, texts)
     events_models_examples(lf)
     services(lf)
+    keys(lf, tmp_path / "locked")
     lf("datasets", "delete", "places", "--yes")
     lf("projects", "delete", "skagen", "--yes")
     assert set(COMMANDS) - lf.used == NOT_OF_A_CLIENT
@@ -205,6 +206,15 @@ def services(lf: Shell) -> None:
     nothing = lf.folder / "nothing"
     assert "not running" in lf("services", "stop", "--data-dir", str(nothing)).stdout
     assert lf.json("version")["server"]["version"]
+
+
+def keys(lf: Shell, data_dir: Path) -> None:
+    """In a data directory of its own: the running server would ask everybody for a key."""
+    where = ("--data-dir", str(data_dir))
+    made = lf.json("keys", "create", "a program", "--namespace", "cli", *where)
+    assert made["key"].startswith("lf-")
+    assert "a program" in lf("keys", "list", *where).stdout
+    assert "revoked" in lf("keys", "revoke", made["id"], "--yes", *where).stdout
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/cli.md"])

@@ -62,13 +62,14 @@ def test_every_error_class_is_documented_with_its_code_and_status(kind: type[Rag
     assert row in (DOCS / "errors.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_lists_every_operation_and_no_other(tmp_path: Path) -> None:
+def test_the_readme_lists_every_operation_but_those_of_llamacloud(tmp_path: Path) -> None:
+    """These are some 140, all in docs/compatibility.md."""
     app = create_app(Settings(data_dir=tmp_path))
     real = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
     listed = _ENDPOINT.findall(README.read_text(encoding="utf-8"))
     shown = [(method, re.sub(r"^P\b", "/v1/projects/{namespace}/{project}", path)) for method, path in listed]
     assert len(shown) == len(set(shown))
-    assert set(shown) == real
+    assert set(shown) == {each for each in real if not each[1].startswith("/api/")}
 
 
 @pytest.mark.parametrize("page", LINKED_PAGES, ids=lambda page: page.name)

@@ -97,7 +97,7 @@ class AskPool:
 
     def __init__(self, size: int = ASK_THREADS) -> None:
         self._size = size
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._busy = 0
         self._pool: ThreadPoolExecutor | None = None
 
@@ -110,6 +110,11 @@ class AskPool:
             self._busy += 1
             self._pool.submit(self._drain, runtime)
 
+    def wait(self, timeout_s: float) -> bool:
+        """Until nothing is done any more; False when that takes longer."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._busy == 0, timeout_s)
+
     def _drain(self, runtime: Callable[[], Runtime]) -> None:
         try:
             while run_next(runtime(), "ask"):
@@ -120,3 +125,4 @@ class AskPool:
         finally:
             with self._lock:
                 self._busy -= 1
+                self._lock.notify_all()
