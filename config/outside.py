@@ -26,6 +26,10 @@ MAX_REDIRECTS = 5
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 TOTAL_TIMEOUT_S = 300.0
+POST_TIMEOUT_S = 60.0
+WRITE_BYTES = 16_384
+TIMEOUTS = {"connect": CONNECT_TIMEOUT_S, "read": READ_TIMEOUT_S, "write": READ_TIMEOUT_S, "pool": CONNECT_TIMEOUT_S}
+"""Of one step each; the whole has a limit besides."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "expect"})
 TUNNELS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
@@ -67,14 +71,14 @@ def fetch(
     ends_at = time.monotonic() + TOTAL_TIMEOUT_S
     sent = _headers(headers or {})
     with httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(cafile=certifi.where()), network_backend=_Guard(settings)
+        ssl_context=ssl.create_default_context(cafile=certifi.where()), network_backend=_Guard(settings, ends_at)
     ) as pool:
         for _ in range(MAX_REDIRECTS + 1):
             check_form(url)
-            with _asked(pool, url, sent) as response:
+            with _asked(pool, url, sent, ends_at) as response:
                 target = _target(response, url) if follows_redirects else None
                 if target is None:
-                    return _received(response, url, write, max_bytes, ends_at)
+                    return _received(response, url, write, max_bytes)
             if _origin(target) != _origin(url):
                 sent = []  # they may hold what is only for the first server
             url = target
@@ -87,16 +91,16 @@ def post(url: str, body: bytes, settings: Settings, *, headers: Mapping[str, str
     Raises:
         InvalidInputError: as `fetch`.
         BadRequestError: the other server does not take it.
-        UpstreamError: it cannot be reached, or fails.
+        UpstreamError: it cannot be reached, fails, or takes longer than a minute.
     """
     check_form(url)
+    ends_at = time.monotonic() + POST_TIMEOUT_S
     sent = [(b"Content-Type", b"application/json"), *_headers(headers or {})]
-    limits = {"connect": CONNECT_TIMEOUT_S, "read": READ_TIMEOUT_S, "write": READ_TIMEOUT_S, "pool": CONNECT_TIMEOUT_S}
     with httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(cafile=certifi.where()), network_backend=_Guard(settings)
+        ssl_context=ssl.create_default_context(cafile=certifi.where()), network_backend=_Guard(settings, ends_at)
     ) as pool:
         try:
-            with pool.stream("POST", url, headers=sent, content=body, extensions={"timeout": limits}) as response:
+            with pool.stream("POST", url, headers=sent, content=body, extensions={"timeout": TIMEOUTS}) as response:
                 status = response.status
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             raise UpstreamError(f"{url[:200]!r} cannot be reached: {type(error).__name__}") from error
@@ -107,10 +111,11 @@ def post(url: str, body: bytes, settings: Settings, *, headers: Mapping[str, str
 
 
 class _Guard(httpcore.NetworkBackend):
-    """Connects to addresses of the outside only."""
+    """Connects to addresses of the outside only, and lets nothing last beyond `ends_at`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ends_at: float) -> None:
         self._settings = settings
+        self._ends_at = ends_at
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -124,10 +129,47 @@ class _Guard(httpcore.NetworkBackend):
         error: Exception = httpcore.ConnectError("the name has no address")
         for address in allowed_addresses(host, port, self._settings):
             try:
-                return self._plain.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                limit = _time_left(self._ends_at, timeout, httpcore.ConnectTimeout)
+                stream = self._plain.connect_tcp(str(address), port, limit, local_address, socket_options)
+                return _TimedStream(stream, self._ends_at)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 error = problem
         raise error
+
+
+class _TimedStream(httpcore.NetworkStream):
+    """A server that sends one byte now and then, headers as well as body, gets no more time than any other."""
+
+    def __init__(self, stream: httpcore.NetworkStream, ends_at: float) -> None:
+        self._stream = stream
+        self._ends_at = ends_at
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _time_left(self._ends_at, timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), WRITE_BYTES):  # the limit is one of each piece that is sent
+            limit = _time_left(self._ends_at, timeout, httpcore.WriteTimeout)
+            self._stream.write(buffer[start : start + WRITE_BYTES], limit)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        limit = _time_left(self._ends_at, timeout, httpcore.ConnectTimeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, limit), self._ends_at)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _time_left(ends_at: float, timeout: float | None, error: type[httpcore.TimeoutException]) -> float:
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise error("the time is over")
+    return left if timeout is None else min(timeout, left)
 
 
 def allowed_addresses(host: str, port: int, settings: Settings) -> list[Address]:
@@ -188,7 +230,9 @@ def _headers(given: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 @contextmanager
-def _asked(pool: httpcore.ConnectionPool, url: str, headers: list[tuple[bytes, bytes]]) -> Iterator[httpcore.Response]:
+def _asked(
+    pool: httpcore.ConnectionPool, url: str, headers: list[tuple[bytes, bytes]], ends_at: float
+) -> Iterator[httpcore.Response]:
     own = [
         (b"Host", urlsplit(url).netloc.encode()),
         (b"User-Agent", b"paddock"),
@@ -196,17 +240,15 @@ def _asked(pool: httpcore.ConnectionPool, url: str, headers: list[tuple[bytes, b
         (b"Accept-Encoding", b"identity"),
     ]
     taken = {name.lower() for name, _ in headers}
-    timeouts = {
-        "connect": CONNECT_TIMEOUT_S,
-        "read": READ_TIMEOUT_S,
-        "write": READ_TIMEOUT_S,
-        "pool": CONNECT_TIMEOUT_S,
-    }
     sent = [*(each for each in own if each[0].lower() not in taken), *headers]
     try:
-        with pool.stream("GET", url.partition("#")[0], headers=sent, extensions={"timeout": timeouts}) as response:
+        with pool.stream("GET", url.partition("#")[0], headers=sent, extensions={"timeout": TIMEOUTS}) as response:
             yield response
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+        if time.monotonic() >= ends_at:
+            raise UpstreamError(
+                f"{url[:200]!r} took longer than {TOTAL_TIMEOUT_S:.0f} s; nothing was stored"
+            ) from error
         host = urlsplit(url).hostname
         raise UpstreamError(f"{host!r} cannot be read ({type(error).__name__}); try again later") from error
 
@@ -216,9 +258,7 @@ def _target(response: httpcore.Response, url: str) -> str | None:
     return urljoin(url, place) if response.status in REDIRECTS and place else None
 
 
-def _received(
-    response: httpcore.Response, url: str, write: Callable[[bytes], None], max_bytes: int, ends_at: float
-) -> Fetched:
+def _received(response: httpcore.Response, url: str, write: Callable[[bytes], None], max_bytes: int) -> Fetched:
     if response.status in (404, 410):
         raise NotFoundError(f"{url[:200]!r} answered {response.status}: there is no such file")
     if not 200 <= response.status < 300:
@@ -231,8 +271,6 @@ def _received(
         size += len(block)
         if size > max_bytes:
             raise LimitExceededError(f"{url[:200]!r} is larger than {max_bytes} bytes (LF_MAX_UPLOAD_BYTES)")
-        if time.monotonic() > ends_at:
-            raise UpstreamError(f"{url[:200]!r} took longer than {TOTAL_TIMEOUT_S:.0f} s; nothing was stored")
         write(block)
     return Fetched(url, headers, size)
 

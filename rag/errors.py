@@ -5,6 +5,7 @@ RagError
 │   ├── BadRequestError        400  well-formed, but asks for what this project cannot do
 │   ├── UnknownComponentError  422  names the known ones
 │   ├── ConfigError            422  llamafarm.yaml: names file, path, value, what is accepted
+│   ├── SlowPatternError       422  a search that would not end in time; not to be tried again
 │   ├── LimitExceededError     413  larger than a named limit
 │   └── UnreadableFileError    422  a bad file, as distinct from a bug in a parser
 │       ├── EncryptedFileError      a password is needed
@@ -51,6 +52,10 @@ class ConfigError(InvalidInputError):
 
 class LimitExceededError(InvalidInputError):
     code = "LimitExceeded"
+
+
+class SlowPatternError(InvalidInputError):
+    """A search that would not end in time, however often it is asked for."""
 
 
 class UnreadableFileError(InvalidInputError):

@@ -29,6 +29,7 @@ from rag.errors import (
     NotFoundError,
     OverloadedError,
     RagError,
+    SlowPatternError,
     StorageFullError,
     UpstreamError,
 )
@@ -154,7 +155,9 @@ async def _rag_error(request: Request, error: Exception) -> Response:
         log.error("request.failed", exc_info=error)
         return crash_response()
     wait_s = error.retry_after if isinstance(error, UpstreamError) else None
-    headers = None if wait_s is None else {"Retry-After": str(wait_s)}
+    headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
+    if isinstance(error, SlowPatternError):
+        headers["X-Should-Retry"] = "false"
     return error_response(status, error.code, error.message, headers=headers)
 
 

@@ -38,6 +38,10 @@ OPEN_PATH = re.compile(r"/(health|docs)(/.*)?|/openapi\.json", re.DOTALL)
 SIGNED_TOKEN = re.compile(r"(?<=/api/v1/signed/).*", re.DOTALL)
 LONG_DIGITS = re.compile(rb"[0-9]{19}")
 MAX_DIGITS = 20
+NEEDS_KEY = "this server needs an API key: send it as 'Authorization: Bearer <key>'"
+UNKNOWN_KEY = (
+    "this API key is not known, or was revoked: `lf keys list` names those that are in use, `lf keys create` makes one"
+)
 CHECKED_ON_THE_LOOP_BYTES = 256_000
 """A larger body is checked in a thread: it takes longer than other requests should wait."""
 
@@ -125,7 +129,7 @@ class ApiKey:
         # latin-1 is how header bytes were decoded: this gives the bytes back, so that any key can be compared
         found = await ring.scope_of(given.strip().encode("latin-1")) if scheme.lower() == "bearer" else None
         if found is None:
-            return AuthenticationError("this server needs an API key: send it as 'Authorization: Bearer <key>'")
+            return AuthenticationError(UNKNOWN_KEY if scheme.lower() == "bearer" and given.strip() else NEEDS_KEY)
         scope.setdefault("state", {})["key_scope"] = found
         return refusal(scope, found)
 
@@ -295,7 +299,7 @@ def _integer_problem(body: bytes) -> Response | None:
 
 def _checked_integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS or not -(2**63) <= int(digits) < 2**63:
-        raise ValueError(f"the integer {digits[:30]} is beyond 64 bits")
+        raise ValueError(f"the integer {digits[:30]}{'…' * (len(digits) > 30)} is beyond 64 bits")
     return int(digits)
 
 

@@ -16,6 +16,7 @@ from state.sessions import SessionStore
 from state.tables import TaskFileRow, TaskRow
 from workers.checkpoints import Checkpoints
 from workers.cloud.collected import ingest_ended
+from workers.cloud.upkeep import tidy_cloud
 from workers.migration import take_back
 from workers.runtime import Runtime
 
@@ -61,13 +62,14 @@ def clean_up(runtime: Runtime, task_id: str) -> None:
 
 
 def tidy_up(runtime: Runtime) -> None:
-    """Forget what nobody asks for any more: chats that were not gone on with, tasks and events of long ago."""
+    """Forget what nobody asks for any more: chats that were not gone on with, tasks, jobs and events of long ago."""
     kept_s = runtime.settings.history_days * 86_400.0
     sweep_projects(runtime.settings.projects_dir)  # uploads that were cut off
     sessions, tasks = SessionStore(runtime.database).sweep(kept_s), runtime.tasks.forget_ended(kept_s)
     log_kept_s, max_events = runtime.settings.event_log_days * 86_400.0, runtime.settings.event_log_max_events
     events = EventStore(runtime.database).sweep(kept_s=log_kept_s, max_per_project=max_events)
-    log.info("tidied.up", sessions=sessions, tasks=tasks, events=events)
+    cloud = tidy_cloud(runtime, kept_s)
+    log.info("tidied.up", sessions=sessions, tasks=tasks, events=events, **cloud)
 
 
 def _drop_checkpoints(checkpoints: Checkpoints, row: TaskFileRow, live: Mapping[str, LiveFile]) -> None:

@@ -12,14 +12,15 @@ TARGETS: Mapping[str, Target] = {"per_doc": "per_doc", "per_page": "per_page", "
 STRICTNESS: Mapping[str, Strictness] = {"strict": "strict", "normal": "normal", "off": "off"}
 MAX_GUIDANCE_CHARS = 8_000
 MAX_SHEETS = 1_000
-NO_EFFECT = frozenset(
+HONOURED = frozenset(
     {
-        "advanced_citations", "citation_bbox", "disable_cache", "extraction_mode", "high_resolution_mode",
-        "invalidate_cache", "multimodal_fast_mode", "num_pages_context", "parse_config_id", "parse_model", "parse_tier",
-        "spreadsheet_mode", "tier", "use_reasoning", "version", "webhook_configuration_ids", "webhook_configurations",
+        "cite_sources", "confidence_scores", "evidence", "extract_model", "extraction_target", "max_pages",
+        "page_range", "priority", "sheet_names", "system_prompt", "target_pages",
     }
 )  # fmt: skip
-"""Options of the hosted service that choose between its own models and prices, or that nothing here answers to."""
+PLACES = frozenset({"data_schema", "organization_id", "product_type", "project_id"})
+"""Say what is to be read and where it belongs; read elsewhere."""
+MAX_NAMES, MAX_NAME_CHARS = 100, 100
 
 
 def read_wish(config: Mapping[str, Any]) -> Wish:
@@ -42,8 +43,22 @@ def read_wish(config: Mapping[str, Any]) -> Wish:
 
 
 def without_effect(config: Mapping[str, Any]) -> list[str]:
-    """Names of the options that are set and change nothing."""
-    return sorted(name for name in NO_EFFECT if config.get(name) not in (None, False, []))
+    """Names of the options that are set and change nothing: those of the hosted service's own models and prices, and
+    any that are not known."""
+    names = [name for name in config if _is_set(config[name]) and not _is_honoured(config, name)]
+    return sorted(name[:MAX_NAME_CHARS] for name in names)[:MAX_NAMES]
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and value is not False and value not in ("", 0, [], {})
+
+
+def _is_honoured(config: Mapping[str, Any], name: str) -> bool:
+    if name == "chunk_mode":
+        return str(config[name]).upper() == "PAGE"
+    if name == "page_range":
+        return not config.get("target_pages")
+    return name in HONOURED or name in PLACES
 
 
 def _chosen(config: Mapping[str, Any], name: str, known: Mapping[str, Any], default: str) -> Any:

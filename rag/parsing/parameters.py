@@ -215,6 +215,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 MAX_PAGE: Final = 1_000_000
 MASK: Final = "***"
 _RANGE = re.compile(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?")
+_FRACTION = re.compile(r"0?\.\d{1,20}|0|1(\.0{0,20})?")
 _MAX_TEXT_CHARS = 20_000
 
 
@@ -278,6 +279,8 @@ def _check(name: str, kind: str, value: Any) -> None:
         raise InvalidInputError(f"{name} = {_shown(name, value)}: expected {expected}")
     if name in ("languages", "images_to_save"):
         _check_words(name, value, LANGUAGES if name == "languages" else frozenset(IMAGES))
+    if name == "bounding_box":
+        _check_box(value)
     if name == "lang":
         _check_words(name, [value], LANGUAGES)
     if name == "webhook_configurations":
@@ -291,6 +294,14 @@ def _is_number(name: str, value: Any) -> bool:
     return value <= 1 if name in FRACTIONS else True
 
 
+def _check_box(value: str) -> None:
+    sides = value.split(",") if value.strip() else []
+    if sides and (len(sides) != 4 or not all(_FRACTION.fullmatch(each.strip()) for each in sides)):
+        raise InvalidInputError(
+            f"bounding_box = {value[:60]!r}: expected top, right, bottom, left, each from 0 to 1, such as 0.1,0,0.1,0"
+        )
+
+
 def _check_words(name: str, values: list[Any], known: frozenset[str]) -> None:
     for value in values:
         if not isinstance(value, str) or value not in known:
@@ -300,7 +311,10 @@ def _check_words(name: str, values: list[Any], known: frozenset[str]) -> None:
 def _check_hook(value: Any) -> None:
     if not isinstance(value, Mapping):
         raise InvalidInputError("webhook_configurations: expected a list of objects with webhook_url")
-    _check_words("webhook_events", list(value.get("webhook_events") or []), EVENTS)
+    events = value.get("webhook_events") or []
+    if not isinstance(events, list):
+        raise InvalidInputError("webhook_events: expected a list of names of events")
+    _check_words("webhook_events", events, EVENTS)
     url, form, headers = value.get("webhook_url"), value.get("webhook_output_format"), value.get("webhook_headers")
     if (url is not None and not isinstance(url, str)) or form not in (None, "string", "json"):
         raise InvalidInputError("webhook_configurations: webhook_url is a text, webhook_output_format string or json")

@@ -5,21 +5,10 @@ from typing import Any, Final
 
 from rag.parsers import ocr
 from rag.parsers.tables import TableStyle
+from rag.parsing.hooks import unsent_events, will_tell
+from rag.parsing.languages import TESSERACT, ocr_codes
 from rag.parsing.parameters import TREATMENTS, asked, page_ranges
 from rag.types import Document
-
-TESSERACT: Final = {
-    "af": "afr", "ar": "ara", "as": "asm", "az": "aze", "be": "bel", "bg": "bul", "bn": "ben", "bs": "bos",
-    "ch_sim": "chi_sim", "ch_tra": "chi_tra", "cs": "ces", "cy": "cym", "da": "dan", "de": "deu", "en": "eng",
-    "es": "spa", "et": "est", "fa": "fas", "fr": "fra", "ga": "gle", "hi": "hin", "hr": "hrv", "hu": "hun",
-    "id": "ind", "is": "isl", "it": "ita", "ja": "jpn", "kn": "kan", "ko": "kor", "ku": "kmr", "la": "lat",
-    "lt": "lit", "lv": "lav", "mi": "mri", "mn": "mon", "mr": "mar", "ms": "msa", "mt": "mlt", "ne": "nep",
-    "nl": "nld", "no": "nor", "oc": "oci", "pl": "pol", "pt": "por", "ro": "ron", "rs_cyrillic": "srp",
-    "rs_latin": "srp_latn", "ru": "rus", "sa": "san", "sk": "slk", "sl": "slv", "sq": "sqi", "sv": "swe",
-    "sw": "swa", "ta": "tam", "te": "tel", "th": "tha", "tl": "tgl", "tr": "tur", "ug": "uig", "uk": "ukr",
-    "ur": "urd", "uz": "uzb", "vi": "vie",
-}  # fmt: skip
-"""Codes of the API → Tesseract's, where it has the language."""
 
 _PDF_ONLY: Final = frozenset(
     [
@@ -34,9 +23,7 @@ _PDF_ONLY: Final = frozenset(
         "remove_hidden_text",
     ]
 )
-_ALSO: Final = frozenset(
-    {"priority", "page_error_tolerance", "job_timeout_extra_time_per_page_in_seconds", "webhook_configurations"}
-)
+_ALSO: Final = frozenset({"priority", "page_error_tolerance", "job_timeout_extra_time_per_page_in_seconds"})
 """Of those that are optional: honoured for every format."""
 _CROP = ("bbox_left", "bbox_top", "bbox_right", "bbox_bottom")
 
@@ -94,6 +81,8 @@ def report(parameters: Mapping[str, Any], document: Document | None) -> tuple[li
         (honoured if _has_effect(name, parameters, document) else ignored).append(name)
     if parameters.get("disable_ocr") is False and document is not None and _lacks_ocr(document):
         ignored.append("disable_ocr")
+    ignored += [f"languages.{each}" for each in _wanted_languages(parameters) if each not in TESSERACT]
+    ignored += [f"webhook_configurations.{each}" for each in unsent_events(parameters)]
     return honoured, ignored
 
 
@@ -102,7 +91,9 @@ def _has_effect(name: str, parameters: Mapping[str, Any], document: Document | N
     if name == "parse_mode":
         return False  # the one that is honoured is the default
     if name in ("languages", "lang"):
-        return document is None or not _lacks_ocr(document)
+        return _ocr_codes(parameters) is not None and (document is None or not _lacks_ocr(document))
+    if name == "webhook_configurations":
+        return will_tell(parameters)
     if name in _PDF_ONLY:
         return document is None or document.parser == "PDFParser"
     if treatment == "O":
@@ -123,5 +114,8 @@ def _pages(given: Mapping[str, Any]) -> list[int] | None:
 
 
 def _ocr_codes(parameters: Mapping[str, Any]) -> str | None:
-    wanted = parameters.get("languages") or ([parameters["lang"]] if parameters.get("lang") else [])
-    return "+".join(dict.fromkeys(TESSERACT[each] for each in wanted if each in TESSERACT)) or None
+    return ocr_codes(_wanted_languages(parameters))
+
+
+def _wanted_languages(parameters: Mapping[str, Any]) -> list[Any]:
+    return parameters.get("languages") or ([parameters["lang"]] if parameters.get("lang") else [])

@@ -25,12 +25,23 @@ async def get_cloud(request: Request, services: ServicesDep) -> CloudEngine:
 
 
 async def get_scope(
+    request: Request,
     key: KeyScopeDep,
     project_id: Annotated[str | None, Query(description="Absent: the default project, or the key's own.")] = None,
     organization_id: Annotated[str | None, Query(description="There is one organization; any id is accepted.")] = None,
     header: Annotated[str | None, Header(alias="Project-Id", include_in_schema=False)] = None,
 ) -> Scope:
-    return scope_of(project_id, header, key)
+    return scope_of(project_id, header, key).within(_named_in_body(request))
+
+
+def _named_in_body(request: Request) -> str | None:
+    """Clients may name the project of what they make beside its other fields.
+
+    Only of a JSON body that was read already for the route's own model: others are streams.
+    """
+    body = getattr(request, "_json", None) if request.method == "POST" else None
+    named = body.get("project_id") if isinstance(body, dict) else None
+    return named if isinstance(named, str) and named else None
 
 
 async def get_links(request: Request, cloud: "CloudDep") -> Links:

@@ -1,6 +1,8 @@
 """What the services of the LlamaCloud API stand on: those of the engine, and what state/cloud keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from anyio import CapacityLimiter
 
 from config.settings import Settings
 from server.llamacloud.signing import Signer
@@ -10,6 +12,9 @@ from state.cloud.blobs import CloudFiles
 from state.cloud.jobs import CloudJob, CloudJobs, NewJob
 from state.cloud.objects import CloudObjects
 from state.cloud.projects import CloudProjects
+
+PATTERN_THREADS = 4
+"""Of one process that look for patterns in texts at once: they take no thread from searching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class CloudEngine:
     jobs: CloudJobs
     projects: CloudProjects
     signer: Signer
+    pattern_slots: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PATTERN_THREADS))
 
     @classmethod
     def of(cls, services: Services) -> "CloudEngine":

@@ -65,4 +65,7 @@ def scope_of(wanted: str | None, header: str | None, key: KeyScope) -> Scope:
 def require_project_id(project_id: str | None) -> None:
     """For operations that name it as required."""
     if not project_id:
-        raise BadRequestError("project_id is missing: give the id of a project, such as GET /api/v1/projects lists")
+        raise BadRequestError(
+            "project_id is missing: give the id of a project, such as GET /api/v1/projects lists; "
+            f"the default one is {DEFAULT_PROJECT_ID}"
+        )

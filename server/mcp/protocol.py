@@ -13,7 +13,7 @@ from rag.errors import InvalidInputError
 from server.mcp.asgi import call
 from server.mcp.requests import request_of
 from server.mcp.results import failure, result_of
-from server.mcp.tools import operations_of
+from server.mcp.tools import document_of, operations_of
 
 INSTRUCTIONS = """\
 Paddock answers questions from the files of a project. A project lives in a namespace and has datasets (files) and \
@@ -44,7 +44,7 @@ class Tools:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self._operations = operations_of(app.openapi())
+        self._operations = operations_of(document_of(app))
 
     async def call(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         operation = self._operations.get(params.name)

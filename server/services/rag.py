@@ -1,10 +1,7 @@
 """What the query routes do. `Searcher` is also what chat retrieves with."""
 
-import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -25,6 +22,7 @@ from rag.retrievers.base import Query, Retrieval, Retriever
 from rag.retrievers.trace import NO_TRACE, Stage, Trace
 from rag.types import Hit
 from server.schemas.rag import RagAnswer, RagHit, RagQuery, RagStage, RagStageCandidate
+from server.services.slots import run_in_slots
 
 QUERY_THREADS = 64
 PROJECT_THREADS = 16
@@ -78,7 +76,6 @@ class Searcher:
         self._deadline_s = deadline_s
         self._all = CapacityLimiter(QUERY_THREADS)
         self._by_project: WeakValueDictionary[tuple[str, str], CapacityLimiter] = WeakValueDictionary()
-        self._unlimited = CapacityLimiter(math.inf)
 
     async def search(
         self,
@@ -116,7 +113,7 @@ class Searcher:
         """Run `work` in one of the project's threads; raises UpstreamError when the deadline passes."""
         try:
             with anyio.fail_after(self._deadline_s):
-                return await self._run(self._limiter(config), work)
+                return await run_in_slots((self._limiter(config), self._all), work)
         except TimeoutError as error:
             raise UpstreamError(
                 f"Query failed: no answer within {self._deadline_s:g} s (LF_QUERY_DEADLINE_S); the embedder or the "
@@ -125,34 +122,6 @@ class Searcher:
 
     def _limiter(self, config: ProjectConfig) -> CapacityLimiter:
         return self._by_project.setdefault((config.namespace, config.name), CapacityLimiter(PROJECT_THREADS))
-
-    async def _run(self, of_project: CapacityLimiter, work: Callable[[], Result]) -> Result:
-        """A slot is free again when its thread is, also when nobody waits for that thread any more."""
-        loop, borrower, held = asyncio.get_running_loop(), object(), list[CapacityLimiter]()
-        has_begun = False
-
-        def release() -> None:
-            while held:
-                held.pop().release_on_behalf_of(borrower)
-
-        def run() -> Result:
-            nonlocal has_begun
-            has_begun = True
-            try:
-                return work()
-            finally:
-                with suppress(RuntimeError):  # the loop has ended, and its slots with it
-                    loop.call_soon_threadsafe(release)
-
-        try:
-            for limiter in (of_project, self._all):
-                await limiter.acquire_on_behalf_of(borrower)
-                held.append(limiter)
-            return await to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._unlimited)
-        except BaseException:
-            if not has_begun:
-                release()
-            raise
 
 
 class RagService:

@@ -6,9 +6,12 @@ bytes; these go with the last of them.
 
 import contextlib
 import os
+import re
 import secrets
+import shutil
+import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from config.layout import ProjectPaths
 from config.settings import Settings
@@ -18,6 +21,9 @@ from state.file_names import StoredFile, mime_type, safe_name
 from state.incoming import IncomingFile, disk_errors, mark_in_use, sweep_abandoned
 
 CLOUD = "cloud"
+PARSED = "parsed"
+JOBS = "jobs"
+HASH = re.compile("[0-9a-f]{64}")
 
 
 class CloudFiles:
@@ -51,7 +57,54 @@ class CloudFiles:
         return path
 
     def remove(self, file_hash: str) -> None:
+        """With every text that was read from them."""
         (self._files / file_hash).unlink(missing_ok=True)
+        self.drop_parsed(file_hash)
+
+    def drop_parsed(self, file_hash: str) -> None:
+        for path in (self.root / PARSED).glob(f"{PurePath(file_hash).name}.*"):
+            path.unlink(missing_ok=True)
+
+    def older_than(self, seconds: float) -> list[str]:
+        """Hashes of the bytes that were brought last so long ago, sorted."""
+        named = (each for each in _entries(self._files) if HASH.fullmatch(each))
+        return sorted(each for each in named if self.is_older_than(each, seconds))
+
+    def is_older_than(self, file_hash: str, seconds: float) -> bool:
+        return _age(self._files / file_hash) > seconds
+
+    def sweep_parsed(self) -> int:
+        """Drop texts of which the bytes are gone: of a reading that was under way while they went.
+
+        Returns:
+            How many there were.
+        """
+        names = (each for each in _entries(self.root / PARSED) if not each.startswith("."))  # one being written
+        doomed = [each for each in names if not (self._files / each.partition(".")[0]).is_file()]
+        for each in doomed:
+            (self.root / PARSED / each).unlink(missing_ok=True)
+        return len(doomed)
+
+    def sweep_jobs(self, seconds: float, known: Callable[[list[str]], set[str]]) -> int:
+        """Drop what is kept for jobs that there are no more.
+
+        Args:
+            seconds: what was changed within them stays: somebody may be at it.
+            known: which of these ids are those of jobs.
+
+        Returns:
+            How many there were.
+        """
+        folder = self.root / JOBS
+        ids = {name: name.removesuffix(".npz") for name in _entries(folder) if _age(folder / name) > seconds}
+        kept = known(sorted(set(ids.values())))
+        doomed = [folder / name for name, job_id in ids.items() if job_id not in kept]
+        for each in doomed:
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)
+        return len(doomed)
 
     def link_into(self, file_hash: str, target: Path) -> None:
         """Have the bytes at `target` as well, without copying them where the file system allows that."""
@@ -72,7 +125,9 @@ class CloudFiles:
     def _take(self, path: Path, file_hash: str, size: int, name: str, mime: str | None) -> tuple[StoredFile, bool]:
         target = self._files / file_hash
         is_known = target.is_file() and not target.is_symlink()
-        if not is_known:
+        if is_known:
+            os.utime(target)  # it came anew: `older_than` must not take it for something left over
+        else:
             path.replace(target)
         base = safe_name(name)
         stored = StoredFile(
@@ -103,3 +158,17 @@ def _copy(source: Path, target: Path) -> None:
         writing = stack.enter_context(target.open("xb"))
         while block := reading.read(1 << 20):
             writing.write(block)
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change; 0 when it is gone."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _entries(folder: Path) -> list[str]:
+    with contextlib.suppress(FileNotFoundError):
+        return [each.name for each in folder.iterdir()]
+    return []

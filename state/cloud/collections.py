@@ -33,6 +33,8 @@ SYNC = "sync"
 DROP = "drop"
 KINDS: tuple[Literal["index", "pipeline"], ...] = ("index", "pipeline")
 MAX_ERROR_CHARS = 300
+LEAST_INTERVAL_S = 60
+"""Between two syncs of a schedule."""
 
 FileState: TypeAlias = Literal["pending", "processing", "completed", "error", "cancelled"]
 SyncState: TypeAlias = Literal["none", "syncing", "done", "failed", "cancelled"]
@@ -124,7 +126,8 @@ class Collections:
     def request_sync(self, collection: Collection, *, scheduled: bool = False) -> tuple[CloudJob, bool]:
         """The job that brings the collection in step with what is wanted now, and whether it was just made.
 
-        One that is under way takes the request in: it looks again before it ends.
+        One that is under way takes the request in: it looks again before it ends. A schedule's request does not make
+        it look again, or short intervals would keep it going for ever: the schedule asks again when it has ended.
 
         Args:
             scheduled: nobody asked for it; files that failed are left alone.
@@ -138,13 +141,15 @@ class Collections:
             if row is None:
                 raise not_found(collection.kind, collection.id)
             sync = dict(row.body.get(SYNC) or {})
-            sync |= {"wanted": sync.get("wanted", 0) + 1, "at": now, "cancelled": False}
             job = session.get(CloudJobRow, sync.get("job_id", ""))
-            is_taking = job is not None and job.state not in FINAL and job.cancelled_at is None
-            if is_taking and not sync.get("released"):
-                assert job is not None
-                row.body = {**row.body, SYNC: {**sync, "asked": sync.get("asked") or not scheduled}}
-                return job_of(job), False
+            is_open = job is not None and job.state not in FINAL and job.cancelled_at is None
+            taking = job if is_open and not sync.get("released") else None
+            if taking is not None and scheduled:
+                return job_of(taking), False
+            sync |= {"wanted": sync.get("wanted", 0) + 1, "at": now, "cancelled": False}
+            if taking is not None:
+                row.body = {**row.body, SYNC: {**sync, "asked": True}}
+                return job_of(taking), False
             made = row_of(_new_job(SYNC, collection), None, 0, now)
             session.add(made)
             row.body = {**row.body, SYNC: {**sync, "job_id": made.id, "released": False, "asked": not scheduled}}

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from state.cloud.ids import new_id
 from state.cloud.jobs import CloudJob, JobFilter, NewJob
-from state.cloud.members import KIND, Collection, Member
+from state.cloud.members import KIND, Collection, Member, mark
 from state.cloud.objects import CloudObject, CloudObjects
 from state.cloud.tables import CloudObjectRow
 
@@ -76,6 +76,7 @@ def put_fields(objects: CloudObjects, job: CloudJob, data: Mapping[str, Any]) ->
             extracted = {"by": job.params_hash, "data": dict(data)}
             body |= {"metadata": {**data, **own}, "extra": {**(body.get("extra") or {}), EXTRACTED: extracted}}
             each.body, each.updated_at = body, objects.now()
+        mark(session, job.request["index_id"], job.project_id)
 
     objects.write(work)
 

@@ -2,6 +2,8 @@
 
 Chunks know the SHA-256 of their file and nothing of its metadata: that is kept here alone, so that a change of it needs
 no work on chunks, and a filter on it is a list of files that may be searched. Several members may share one content.
+
+Every change gives the collection's row of kind `MARK` another `ref`: lists that are kept elsewhere are good until then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +13,14 @@ from typing import Any, Literal
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from state.cloud.ids import NAMESPACE, database_name
-from state.cloud.objects import CloudObject, CloudObjects, Wanted
+from state.cloud.ids import NAMESPACE, database_name, new_id
+from state.cloud.objects import CloudObject, CloudObjects, Wanted, not_found
 from state.cloud.tables import CloudObjectRow
 
 KIND = "member"
+MARK = "member_mark"
+TOLD = "told"
+"""Key of `extra` of a data source's file: its metadata are what a client said, not what the source says."""
 IDS_PER_STATEMENT = 5_000
 
 
@@ -86,10 +91,15 @@ class Members:
         return next((each for each in self.all(collection) if each.file_id == any_id), None)
 
     def update(self, collection: Collection, put: Sequence[Member] = (), remove: Sequence[str] = ()) -> None:
-        """Add members or replace those of the same id, and take others away, in one transaction."""
+        """Add members or replace those of the same id, and take others away, in one transaction.
+
+        Raises:
+            NotFoundError: the collection was deleted; nothing was changed.
+        """
         now = self._objects.now()
 
         def work(session: Session) -> None:
+            _require(session, collection)
             before = _created(session, collection, [each.id for each in put])
             gone = [_key(collection, each) for each in (*remove, *before)]
             for start in range(0, len(gone), IDS_PER_STATEMENT):
@@ -101,11 +111,31 @@ class Members:
             ]
             if rows:
                 session.execute(insert(CloudObjectRow), rows)
+            mark(session, collection.id, collection.project_id)
 
         self._objects.write(work)
 
     def forget(self, collection: Collection) -> None:
         self._objects.delete_of(KIND, collection.id)
+        self._objects.delete_of(MARK, collection.id)
+
+
+def mark(session: Session, collection_id: str, project_id: str) -> None:
+    """Members of it are changed by this transaction."""
+    row = session.get(CloudObjectRow, (collection_id, MARK))
+    if row is not None:
+        row.ref = new_id()
+        return
+    made = CloudObjectRow(id=collection_id, kind=MARK, project_id=project_id, parent_id=collection_id, ref=new_id())
+    made.created_at, made.updated_at, made.body = 0.0, 0.0, {}
+    session.add(made)
+
+
+def _require(session: Session, collection: Collection) -> None:
+    row = CloudObjectRow
+    is_it = (row.id == collection.id, row.kind == collection.kind, row.deleted_at.is_(None))
+    if session.scalar(select(row.id).where(*is_it)) is None:
+        raise not_found(collection.kind, collection.id)
 
 
 def _created(session: Session, collection: Collection, ids: Sequence[str]) -> dict[str, float]:

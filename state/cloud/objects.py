@@ -25,6 +25,8 @@ ORDERS: Mapping[Order, tuple[tuple[InstrumentedAttribute[Any], ...], bool]] = {
     "id": ((CloudObjectRow.id,), False),
 }
 """Each ends with the id, so that no two objects stand at one place; the flag says that it falls."""
+SHAPES: Mapping[Order, str] = {"created_at": "nt", "-created_at": "nt", "name": "tt", "id": "t"}
+"""Of positions in tokens; see `read_token`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class CloudObjects:
         """Raises InvalidInputError for a token of another query."""
         limit, stamp = page_size(size), {**wanted.stamp(kind), "order": order}
         columns, is_falling = ORDERS[order]
-        after = read_token(token, stamp, len(columns))
+        after = read_token(token, stamp, SHAPES[order])
         shown, behind = wanted.conditions(kind), []
         if after is not None:
             behind = [tuple_(*columns) < tuple_(*after) if is_falling else tuple_(*columns) > tuple_(*after)]

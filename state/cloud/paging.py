@@ -17,6 +17,7 @@ from rag.errors import InvalidInputError
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
 MAX_TOKEN_CHARS = 2_000
+LARGEST = 2**62
 
 Item = TypeVar("Item")
 Other = TypeVar("Other")
@@ -44,8 +45,11 @@ def make_token(position: Sequence[Any], query: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([digest(query), *position])).decode().rstrip("=")
 
 
-def read_token(token: str | None, query: Mapping[str, Any], length: int) -> tuple[Any, ...] | None:
-    """The position in a token; None for no token.
+def read_token(token: str | None, query: Mapping[str, Any], shape: str) -> tuple[Any, ...] | None:
+    """The position in a token; None for no token. A token is no secret: what stands in it may be anything.
+
+    Args:
+        shape: of the position: `n` for each number in it, `t` for each text, `?` for what its reader looks at itself.
 
     Raises:
         InvalidInputError: it was not given out, or by a query with other filters.
@@ -57,12 +61,20 @@ def read_token(token: str | None, query: Mapping[str, Any], length: int) -> tupl
         value = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         value = None
-    if not isinstance(value, list) or len(value) != length + 1 or value[0] != digest(query):
+    is_list = isinstance(value, list) and len(value) == len(shape) + 1
+    if not is_list or value[0] != digest(query) or not all(map(_fits, shape, value[1:])):
         raise InvalidInputError(
             f"page_token {token[:40]!r} does not belong to this query: repeat the filters of the page that it came "
             "with, or leave it out to begin anew"
         )
     return tuple(value[1:])
+
+
+def _fits(letter: str, value: object) -> bool:
+    if letter == "t":
+        return isinstance(value, str) and "\x00" not in value
+    is_number = isinstance(value, float) or (type(value) is int and abs(value) < LARGEST)
+    return letter == "?" or is_number
 
 
 def digest(query: Mapping[str, Any]) -> str:

@@ -4,8 +4,8 @@ Bytes stay as long as anything needs them: a file, a directory file that is not 
 pipeline. A file that was deleted while a directory holds it leaves its row, hidden, to say which bytes those are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session, aliased
 
-from rag.errors import OverloadedError
+from rag.errors import ConflictError, OverloadedError
 from state.cloud.blobs import CloudFiles
 from state.cloud.ids import new_id
 from state.cloud.objects import IDS_PER_STATEMENT, CloudObject, CloudObjects, Wanted
@@ -25,6 +25,8 @@ FILE = "file"
 DIRECTORY_FILE = "directory_file"
 MEMBER = "member"
 LOCK_TIMEOUT_S = 30.0
+SWEPT_AFTER_S = 86_400.0
+"""Longer than any work takes between bringing bytes and pointing at them, such as a sync of thousands of addresses."""
 
 
 Describe: TypeAlias = Callable[[Path, str], Mapping[str, Any]]
@@ -51,16 +53,30 @@ class FileShelf:
 
         Args:
             describe: what is to be told of the bytes at a path, under a name; goes into the body.
+
+        Raises:
+            ConflictError: `file_id` has its content by now; NotFoundError: it was deleted. Nothing was kept.
         """
-        with self.locked():
+        with self.locked(), ExitStack() as undo:
             stored, _ = incoming.commit(name, mime)
-            told = describe(self._files.path(stored.hash), stored.original_file_name)
-            known = {"file_size": stored.size, "last_modified_at": stored.timestamp, **told}
-            if file_id is None:
-                return self._insert(stored, {**body, **known})
-            return self._objects.change(
-                FILE, file_id, lambda found: {"ref": stored.hash, "body": {**found.body, **body, **known}}
-            )
+            undo.callback(self.release, [stored.hash])
+            found = self._filled(stored, body, file_id, describe)
+            undo.pop_all()
+            return found
+
+    def _filled(
+        self, stored: StoredFile, body: Mapping[str, Any], file_id: str | None, describe: Describe
+    ) -> CloudObject:
+        told = describe(self._files.path(stored.hash), stored.original_file_name)
+        known = {"file_size": stored.size, "last_modified_at": stored.timestamp, **told}
+        if file_id is None:
+            return self._insert(stored, {**body, **known})
+
+        def fill(found: CloudObject) -> Mapping[str, Any]:
+            check_empty(found)
+            return {"ref": stored.hash, "body": {**found.body, **body, **known}}
+
+        return self._objects.change(FILE, file_id, fill)
 
     def put_bytes(self, data: bytes, name: str, max_bytes: int) -> StoredFile:
         """Keep bytes without a file of their own. Until something points at them, they are safe only while `locked`."""
@@ -99,6 +115,30 @@ class FileShelf:
             wanted = Wanted(project_id=self._project_id, with_deleted=True, where=(is_gone, some))
             found |= {each.ref for each in self._objects.all(FILE, wanted)}
         self.release(found)
+
+    def sweep(self) -> int:
+        """Drop bytes that came a day ago and that nothing needs: of work that broke off before it pointed at them.
+
+        Returns:
+            How many there were.
+        """
+        hashes = self._files.older_than(SWEPT_AFTER_S)
+        doomed = set(hashes)
+        for start in range(0, len(hashes), IDS_PER_STATEMENT):
+            doomed -= self._pointed_at(hashes[start : start + IDS_PER_STATEMENT])
+        count = 0
+        for file_hash in sorted(doomed):
+            with self.locked():
+                is_old = self._files.is_older_than(file_hash, SWEPT_AFTER_S)  # somebody may have brought it again
+                if is_old and not self._is_needed(file_hash):
+                    self._files.remove(file_hash)
+                    count += 1
+        return count
+
+    def _pointed_at(self, hashes: Sequence[str]) -> set[str]:
+        is_one = CloudObjectRow.ref.in_(hashes)
+        wanted = Wanted(project_id=self._project_id, with_deleted=True, where=(is_one,))
+        return {each.ref or "" for kind in (FILE, MEMBER) for each in self._objects.all(kind, wanted)}
 
     def _insert(self, stored: StoredFile, body: Mapping[str, Any]) -> CloudObject:
         return self._objects.insert(
@@ -142,3 +182,9 @@ class FileShelf:
             yield
         finally:
             lock.release()
+
+
+def check_empty(file: CloudObject) -> None:
+    """Raises ConflictError for a file that has its content already."""
+    if file.ref is not None:
+        raise ConflictError(f"File {file.id!r} has its content already; a link takes one upload")

@@ -45,7 +45,8 @@ class CloudJobRow(Base):
     __table_args__ = (
         Index("ix_cloud_job_project", "kind", "project_id", "created_at", "id"),
         Index("ix_cloud_job_parent", "parent_id", "position"),
-        Index("ix_cloud_job_due", "state", "stage", "priority", "created_at"),
+        Index("ix_cloud_job_due", "state", "stage", "priority", "created_at", "position"),
+        Index("ix_cloud_job_open", "parent_id", "state"),
         Index("ix_cloud_job_lease", "state", "lease_until"),
         Index("ix_cloud_job_same", "kind", "item_key", "params_hash"),
     )

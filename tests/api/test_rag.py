@@ -168,7 +168,7 @@ def test_notes_of_the_retriever_are_passed_on(client: TestClient, engine: Engine
         ({"top_k": 0}, 422, "body.top_k"),
         ({"top_k": 101}, 422, "body.top_k"),
         ({"top_k": "many"}, 422, "body.top_k"),
-        ({"top_k": 10**30}, 422, "beyond 64 bits"),
+        ({"top_k": 10**30}, 422, "… is beyond 64 bits"),
         ({"score_threshold": 1.5}, 422, "body.score_threshold"),
         ({"hybrid_alpha": -1}, 422, "body.hybrid_alpha"),
         ({"max_tokens": 0}, 422, "body.max_tokens"),

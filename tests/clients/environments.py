@@ -54,9 +54,10 @@ def ready(name: str) -> Path:
     with FileLock(FOLDER / f"{name}.lock", timeout=2 * INSTALL_TIMEOUT_S):
         if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
             shutil.rmtree(folder, ignore_errors=True)
-            _run([sys.executable, "-m", "venv", str(folder)])
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
-            _run([*pip, *PINS[name]])
+            _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+            pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--quiet"]
+            # Modules are compiled when they are imported: few of them are.
+            _run([*pip, "install", "--no-compile", "--retries", "1", *PINS[name]])
             stamp.write_text(wanted, encoding="utf-8")
     return python
 

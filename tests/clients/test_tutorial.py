@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from tests.clients.environments import PINS
 from tests.docs.blocks import NOTEBOOK, ROOT, Block, blocks_of
@@ -19,23 +20,31 @@ PRINTED = "http://127.0.0.1:8000"
 FACTS = {"parental_leave_days": 90, "safety_officer": "Ilse Marrow"}
 PROJECT = "/v1/projects/llamacloud/5d0c9f5e-7a3b-4c1e-9f52-7061646f636b"
 SHOWN = (
-    "employee-handbook.pdf {'year': 2026",
-    "application/pdf",
-    "page 3, score",
-    "90 days of paid parental leave",
-    "people ",
-    "tool_call retrieve",
-    "stop",
-    "'user_input'",
-    "table",
-    "time off",
-    "employee-handbook.pdf completed",
-    "{'number': 3, 'state': 'open'}",
-    "{'state': 'open'} 2",
-    "FAILED",
-    str(FACTS),
-    "The shop closes at six.",
-    '"databases"',
+    "Default 5d0c9f5e-7a3b-4c1e-9f52-7061646f636b\n",
+    "employee-handbook.pdf {'year': 2026, 'team': 'people'}\n",
+    "application/pdf\n",
+    "page 3, score ",
+    ": 'Leave\\n\\nAnnual leave is 29 working days",
+    "people 3\n",
+    "employee-handbook.pdf 1078 al leave: every employee gets 90 days of paid parental leave",
+    "user_input How long is parental leave?\n",
+    "tool_call retrieve\n",
+    "tool_result retrieve\n",
+    "text_delta ",
+    "“Parental leave: every employee gets 90 days of paid parental leave for each child",
+    "stop \n",
+    "How long is parental leave? ['user_input', 'tool_call', 'tool_result', 'text', 'stop']\n",
+    "Spare parts A1:F7 table\n",
+    "Suppliers A1:E4 table\n",
+    "work high [1, 2]\ntime off high [3]\nwork high [4, 5]\nnotice high [6]\n",
+    "employee-handbook.pdf completed\nadding-a-station.md completed\ndecisions.md completed\nmethod.md completed\n",
+    "{'number': 3, 'state': 'open'}\n{'number': 1, 'state': 'open'}\n",
+    "{'state': 'open'} 2\n{'state': 'paid'} 1\n3\n",
+    "failed with status: FAILED | Error: the model 'quotes' only quotes files and cannot write",
+    "{'parental_leave_days': 90.0, 'safety_officer': 'Ilse Marrow'}\n",
+    "The shop closes at six.\n",
+    '{"databases":[{"name":"idx_',
+    '{"name":"pipeline_',
 )
 """What the session prints, in this order."""
 
@@ -117,5 +126,14 @@ def test_the_tutorial_runs_block_by_block(system: System, client_pythons: dict[s
     for wanted in SHOWN:
         _, found, said = said.partition(wanted)
         assert found, f"{wanted!r} is not printed where it should be"
-    assert (tmp_path / "table.parquet").read_bytes()[:4] == b"PAR1"
-    wait_for(lambda: not system.client.get(PROJECT).json()["project"]["config"]["datasets"], 30, "all is deleted")
+    table = parquet.read_table(tmp_path / "table.parquet")
+    assert table.column_names == ["sku", "part", "fits", "price", "shelf", "note"]
+    assert table.column("price").to_pylist() == [7.5, 11, 5, 6.5, 6.5, 8]
+    wait_for(lambda: not _left(system), 30, "all is deleted")
+
+
+def _left(system: System) -> list[Any]:
+    """What the last block should have deleted."""
+    config = system.client.get(PROJECT).json()["project"]["config"]
+    lists = [system.client.get(f"/api/v1/{path}").json() for path in ("beta/directories", "indexes")]
+    return [*config["datasets"], *config["rag"]["databases"], *(item for each in lists for item in each["items"])]

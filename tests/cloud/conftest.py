@@ -3,11 +3,12 @@ list that `settle` empties, and vectors are made of words."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from config.settings import Settings
@@ -54,6 +55,20 @@ class CloudWorld(World):
         )
         assert answer.status_code == 200, answer.text
         return str(answer.json()["id"])
+
+    @contextmanager
+    def counted_statements(self) -> Iterator[list[str]]:
+        """What the state database is asked meanwhile."""
+        statements: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        event.listen(self.database.engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(self.database.engine, "before_cursor_execute", note)
 
     def use_model(self, project_id: str, **model: Any) -> None:
         """Put a model of a project in use, such as `provider="openai", model=…, base_url=…`."""

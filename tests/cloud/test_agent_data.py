@@ -180,6 +180,30 @@ def test_deletion_by_query_says_how_many(cloud: CloudWorld) -> None:
     assert len(ask(cloud, "search", collection="other")["items"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"filter": {"n": {"equals": 1}}}, "includes, excludes"),
+        ({"filters": {"n": {"eq": 1}}}, "unknown field 'filters'"),
+        ({"filter": {"n": {"eq": None}}}, "filter.n restricts nothing"),
+        ({"filter": {"n": {}}}, "filter.n restricts nothing"),
+        ({"filter": {"n": {"eq": 1}, "m": {}}}, "filter.m restricts nothing"),
+    ],
+    ids=str,
+)
+def test_a_mistyped_filter_deletes_nothing(cloud: CloudWorld, body: dict[str, Any], said: str) -> None:
+    keep(cloud, {"n": 1, "m": 2})
+    assert said in json.dumps(ask(cloud, "delete", 422, **body))
+    assert len(ask(cloud, "search")["items"]) == 1
+    assert ask(cloud, "delete", filter={}, organization_id=None) == {"deleted_count": 1}
+
+
+@pytest.mark.parametrize("verb", ["search", "aggregate", "delete"])
+def test_an_unknown_operation_is_refused_with_the_known_ones(cloud: CloudWorld, verb: str) -> None:
+    answer = ask(cloud, verb, 422, filter={"n": {"eq": 1, "equals": 1}})
+    assert "no operation 'equals'. Known: eq, ne, gt, gte, lt, lte, includes, excludes" in answer["message"]
+
+
 def nested(depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for _ in range(depth):

@@ -145,8 +145,9 @@ def test_counters_add_up_at_every_moment_of_crashes_and_cancels(cloud: CloudWorl
         {"job_config": {"parameters": {"webhook_url": "http://127.0.0.1/"}}, "item_ids": []},
         {"job_config": {"rules": [{"type": "a", "description": "b"}], "mode": "MULTIMODAL"}, "item_ids": []},
         {"job_config": {"rules": []}, "item_ids": []},
+        {"job_config": {"type": "translate"}, "item_ids": []},
     ],
-    ids=["neither", "both", "pages", "choice", "private webhook", "multimodal", "no rules"],
+    ids=["neither", "both", "pages", "choice", "private webhook", "multimodal", "no rules", "type"],
 )
 def test_a_wrong_batch_is_refused(cloud: CloudWorld, body: dict[str, Any]) -> None:
     answer = cloud.http.post(PATH, json=body)

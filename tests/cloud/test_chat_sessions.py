@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from rag.errors import UpstreamError
+from server.llamacloud.services.chat.tools import IndexTools
 from server.llamacloud.services.chat.turn import MAX_ROUNDS
 from state.cloud.chats import ChatRecords
 from state.cloud.ids import DEFAULT_PROJECT_ID
@@ -153,16 +154,26 @@ def test_unknown_indexes_are_not_found_before_anything_is_streamed(cloud: CloudW
         {"prompt": QUESTION},
         {"index_ids": [], "prompt": QUESTION},
         {"index_ids": ["x"], "prompt": " \n "},
+        {"index_ids": ["x"], "prompt": "\u0000"},
         {"index_ids": ["x"]},
         {"index_ids": [f"idx-{number}" for number in range(11)], "prompt": QUESTION},
         {"index_ids": "x", "prompt": QUESTION},
     ],
-    ids=["no-indexes", "empty-indexes", "blank", "no-prompt", "eleven", "text"],
+    ids=["no-indexes", "empty-indexes", "blank", "NUL", "no-prompt", "eleven", "text"],
 )
 def test_messages_that_cannot_be_are_refused(cloud: CloudWorld, body: dict[str, Any]) -> None:
     answer = cloud.http.post(f"/api/v1/chat/{new_session(cloud)}/messages/stream", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["detail"]
+
+
+def test_a_blank_message_and_a_session_without_indexes_say_what_to_do(cloud: CloudWorld, index: FilledIndex) -> None:
+    session = new_session(cloud)
+    assert "it is blank" in send(cloud, session, index, prompt="   ").json()["message"]
+    ask(cloud, session, index)
+    answer = send(cloud, session)  # its first message bound it to nothing
+    assert answer.status_code == 422
+    assert "name at least one index" in answer.json()["message"]
 
 
 def test_an_unknown_session_is_not_found(cloud: CloudWorld, index: FilledIndex) -> None:
@@ -414,6 +425,28 @@ def test_a_model_that_cannot_be_asked_is_told_in_the_stop(
     assert types_of(events) == ["user_input", "stop"]
     assert events[-1]["is_error"] is True
     assert events[-1]["error"]
+
+
+@pytest.mark.parametrize("place", ["tool", "history"])
+def test_a_bug_ends_the_turn_with_a_stop_all_the_same(
+    cloud: CloudWorld, index: FilledIndex, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    session = new_session(cloud, index)
+    with monkeypatch.context() as patched:
+        patched.setattr(*((IndexTools, "run") if place == "tool" else (ChatRecords, "keep_turn")), fail)
+        events = ask(cloud, session, index)
+    stop = events[-1]
+    assert stop["is_error"] is True
+    assert "unexpected error" in stop["error"]
+    assert "secret" not in stop["error"]
+    found = kept(cloud, session)
+    if place == "tool":
+        assert types_of(events) == ["user_input", "tool_call", "stop"]
+        assert (found["events"], found["job_metadata"]["is_error"]) == (whole(events), True)
+    assert ask(cloud, session, index)[-1]["is_error"] is False
 
 
 def test_events_are_sent_as_they_happen(

@@ -159,3 +159,16 @@ def test_what_cannot_be_classified_by_is_refused(
     }  # fmt: skip
     start(cloud, url, {**body, **change}, status)
     assert get(cloud, url)["items"] == []
+
+
+def test_what_has_no_effect_is_named_in_the_job(cloud: CloudWorld) -> None:
+    file_id = cloud.upload("a.txt", text_of("invoice"))
+    rules, parsing = {"rules": RULES}, {"parsing_configuration": {"lang": "de", "max_pages": 3}}
+    second = {"file_input": file_id, "configuration": {**rules, **parsing, "tier": "x"}, "transaction_id": "t-1"}
+    made = start(cloud, SECOND, second)
+    assert made["ignored_parameters"] == ["lang", "tier", "transaction_id"]
+    assert get(cloud, f"{SECOND}/{made['id']}")["ignored_parameters"] == ["lang", "tier", "transaction_id"]
+    first = start(cloud, FIRST, {"file_ids": [file_id], **rules, **parsing, "webhook_configurations": [{"a": 1}]})
+    assert get(cloud, f"{FIRST}/{first['id']}")["ignored_parameters"] == ["lang", "webhook_configurations"]
+    plain = start(cloud, SECOND, {"file_input": file_id, "configuration": {**rules, "mode": "FAST"}})
+    assert plain["ignored_parameters"] == []

@@ -44,6 +44,36 @@ def test_an_unknown_product_is_422(cloud: CloudWorld, body: dict[str, Any]) -> N
     assert cloud.http.post(PATH, json=body).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("parameters", "place"),
+    [
+        ({"product_type": "split_v1"}, "parameters.categories"),
+        ({"product_type": "classify_v2", "rules": []}, "parameters.rules"),
+        ({"product_type": "extract_v2", "data_schema": {"type": "array"}}, "must describe an object"),
+    ],
+)
+def test_parameters_that_no_job_could_run_with_are_not_saved(
+    cloud: CloudWorld, parameters: dict[str, Any], place: str
+) -> None:
+    answer = cloud.http.post(PATH, json={"name": "c", "parameters": parameters})
+    assert answer.status_code == 422
+    assert place in answer.json()["message"]
+    found = make(cloud)
+    assert cloud.http.put(f"{PATH}/{found['id']}", json={"parameters": parameters}).status_code == 422
+    assert cloud.http.get(f"{PATH}/{found['id']}").json() == found
+
+
+@pytest.mark.parametrize("where", ["", "team-b"])
+def test_a_project_that_stands_in_the_body_gets_what_is_made(cloud: CloudWorld, where: str) -> None:
+    body = {"name": "c", "parameters": SPLIT, "project_id": "team-b"}
+    answer = cloud.http.post(PATH, json=body, params={"project_id": where} if where else {})
+    assert answer.json()["project_id"] == "team-b"
+    directory = cloud.http.post("/api/v1/beta/directories", json={"name": "d", "project_id": "team-b"})
+    assert directory.json()["project_id"] == "team-b"
+    assert cloud.http.post(PATH, json=body, params={"project_id": "team-c"}).status_code == 404
+    assert cloud.http.post(PATH, json={**body, "project_id": "../x"}).status_code == 400
+
+
 def test_new_parameters_are_a_new_version(cloud: CloudWorld) -> None:
     found = make(cloud)
     renamed = cloud.http.put(f"{PATH}/{found['id']}", json={"name": "other"}).json()

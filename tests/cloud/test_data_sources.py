@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from config.outside import Fetched
+from state.cloud.objects import CloudObjects
 from tests.cloud.conftest import CloudWorld
+from workers.cloud import sources
+from workers.cloud.runner import run_next
 
 PATH = "/api/v1/data-sources"
 PAGES: dict[str, bytes | None] = {}
@@ -159,6 +163,41 @@ def test_a_source_that_cannot_be_read_keeps_what_it_gave(world: CloudWorld, fold
     assert files(world, pipeline) == {"a.txt": "completed"}
 
 
+def test_what_is_said_of_a_file_of_a_source_outlives_its_syncs(world: CloudWorld, folder: Path, pipeline: str) -> None:
+    (folder / "a.txt").write_text("The moon is made of cheese.")
+    attach(world, pipeline, directory(folder))
+    (made,) = world.http.get(f"{pipeline}/files").json()
+    told = {"custom_metadata": {"team": "space"}}
+    assert world.http.put(f"{pipeline}/files/{made['file_id']}", json=told).status_code == 200
+    (folder / "a.txt").write_text("The moon is made of stone.")
+    sync(world, pipeline)
+    sync(world, pipeline)
+    (found,) = world.http.get(f"{pipeline}/files").json()
+    assert (found["metadata"], found["status"]) == ({"team": "space"}, "completed")
+
+
+def test_a_pipeline_that_is_deleted_during_a_long_download_stays_deleted(
+    world: CloudWorld, pipeline: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PAGES["/a.txt"] = b"The moon is cold."
+    original = sources.fetch_url
+
+    def slow(*given: Any, **options: Any) -> Fetched:
+        assert world.http.delete(pipeline).status_code == 200
+        monkeypatch.setattr("workers.cloud.sync.MAX_WAITS", 0)  # the deletion has waited as long as it does
+        assert run_next(world.runtime, "ask")
+        return original(*given, **options)
+
+    monkeypatch.setattr(sources, "fetch_url", slow)
+    source = {"name": "web", "source_type": "web_urls", "config": {"urls": [f"{origin}/a.txt"]}}
+    assert world.http.put(f"{pipeline}/data-sources", json=[source]).status_code == 200
+    world.settle()
+    assert not world.errors, world.errors
+    assert CloudObjects(world.database).all("member") == []
+    blobs = world.settings.projects_dir / "llamacloud" / "team" / "lf_data" / "cloud" / "files"
+    assert list(blobs.iterdir()) == []
+
+
 def test_addresses_fill_a_pipeline(
     world: CloudWorld, pipeline: str, origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +225,7 @@ def test_a_source_of_the_project_is_used_and_deleted(world: CloudWorld, folder: 
     (found,) = attach(world, pipeline, {"data_source_id": made["id"], "sync_interval": 3600})
     assert (found["data_source_id"], found["sync_interval"]) == (made["id"], 3600)
     assert world.http.get(pipeline).json()["sync_interval"] == 3600
-    faster = world.http.put(f"{pipeline}/data-sources/{made['id']}", json={"sync_interval": 60}).json()
+    faster = world.http.put(f"{pipeline}/data-sources/{made['id']}", json={"sync_interval": 5}).json()
     assert faster["sync_interval"] == 60
     assert world.http.get(pipeline).json()["sync_interval"] == 60
     assert world.http.put(f"{PATH}/{made['id']}", json={"name": "other"}).json()["name"] == "other"

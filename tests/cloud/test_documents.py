@@ -1,9 +1,11 @@
 """Documents of a pipeline that come as text."""
 
+import hashlib
 from typing import Any
 
 import pytest
 
+from state.cloud.shelf import FileShelf
 from tests.cloud.conftest import CloudWorld
 
 
@@ -96,7 +98,17 @@ def test_ids_are_what_clients_make_them(cloud: CloudWorld, pipeline: str, docume
 
 
 @pytest.mark.parametrize(
-    "body", [[{}], [{"text": 1}], {"text": "x"}, [{"text": "x", "id": ""}], [{"text": "x", "metadata": 1}]]
+    "body",
+    [
+        [{}],
+        [{"text": 1}],
+        [{"text": ""}],
+        [{"text": " \n"}],
+        [{"text": "a\x00"}],
+        {"text": "x"},
+        [{"text": "x", "id": ""}],
+        [{"text": "x", "metadata": 1}],
+    ],
 )
 def test_malformed_documents_are_400(cloud: CloudWorld, pipeline: str, body: Any) -> None:
     assert cloud.http.put(f"{pipeline}/documents", json=body).status_code == 400
@@ -117,3 +129,32 @@ def test_documents_of_other_projects_are_not_found(cloud: CloudWorld, pipeline: 
         assert cloud.http.get(f"{pipeline}/{path}", params={"project_id": "p2"}).status_code == 404
     assert cloud.http.put(f"{pipeline}/documents", json=[], params={"project_id": "p2"}).status_code == 404
     assert cloud.http.get("/api/v1/pipelines/none/documents").status_code == 404
+
+
+def test_a_text_that_is_lost_hides_no_other_document(cloud: CloudWorld, pipeline: str) -> None:
+    put(cloud, pipeline, {"text": "The moon.", "id": "a"}, {"text": "Mars is red.", "id": "b"})
+    blobs = cloud.settings.projects_dir / "llamacloud" / "team" / "lf_data" / "cloud" / "files"
+    (blobs / hashlib.sha256(b"The moon.").hexdigest()).unlink()
+    lost, kept = cloud.http.get(f"{pipeline}/documents").json()
+    assert (lost["id"], lost["text"], lost["status_metadata"]["status"]) == ("a", "", "ERROR")
+    assert "send it again" in lost["status_metadata"]["errors"][0]
+    assert (kept["id"], kept["text"]) == ("b", "Mars is red.")
+    assert cloud.http.get(f"{pipeline}/documents/a").status_code == 200
+
+
+def test_a_file_that_is_added_while_documents_arrive_keeps_its_place(
+    cloud: CloudWorld, pipeline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever comes before the lock is taken is seen behind it."""
+    file_id = cloud.upload("a.txt", "The moon.", "team")
+    locked = FileShelf.locked
+
+    def late(shelf: FileShelf) -> Any:
+        monkeypatch.setattr(FileShelf, "locked", locked)
+        assert cloud.http.put(f"{pipeline}/files", json=[{"file_id": file_id}]).status_code == 200
+        return locked(shelf)
+
+    monkeypatch.setattr(FileShelf, "locked", late)
+    answer = cloud.http.put(f"{pipeline}/documents", json=[{"text": "words", "id": file_id}])
+    assert answer.status_code == 400, answer.text
+    assert [each["file_id"] for each in cloud.http.get(f"{pipeline}/files").json()] == [file_id]

@@ -264,3 +264,18 @@ def test_a_job_that_is_begun_again_goes_on_where_it_stood(writing: CloudWorld, o
     assert asked.count(asked[0]) == 1, "what was answered is not asked again"
     assert asked.count(asked[1]) == 2, "what broke is"
     assert not list((writing.settings.projects_dir / "llamacloud").rglob("answers/*"))
+
+
+def test_what_is_sent_and_has_no_effect_is_named(writing: CloudWorld) -> None:
+    configuration = {
+        "data_schema": SCHEMA,
+        "parse_tier": "fast",
+        "no_such_option": "x",
+        "target_pages": "1",
+        "max_pages": 1,
+    }
+    body = {"file_input": writing.upload("list.md", LIST), "configuration": configuration, "transaction_id": "t-1"}
+    answer = writing.http.post(PATH, json={**body, "webhook_configurations": [{"webhook_url": "http://x"}]})
+    about = finished(writing, answer.json(), "extract_metadata")["extract_metadata"]
+    expected = ["no_such_option", "parse_tier", "transaction_id", "webhook_configurations"]
+    assert about["ignored_options"] == expected

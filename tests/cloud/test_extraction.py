@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from state.cloud.ids import DEFAULT_PROJECT_ID
 from tests.cloud.conftest import CLIENT_HEADERS, CloudWorld
@@ -215,7 +216,9 @@ def test_several_files_have_a_result_each_in_their_order(writing: CloudWorld) ->
     job = writing.http.post(JOBS, json=body).json()
     writing.settle()
     assert get(writing, f"{JOBS}/{job['id']}")["status"] == "completed"
-    bad, fine = get(writing, f"{JOBS}/{job['id']}/result")["results"]
+    result = get(writing, f"{JOBS}/{job['id']}/result")
+    assert [each and each["number"] for each in result["data"]] == [None, "INV-17"], "in the order of file_ids"
+    bad, fine = result["results"]
     assert (bad["file_id"], bad["status"], bad["data"]) == (empty, "error", {})
     assert "empty.pdf" in bad["error"]
     assert (fine["file_id"], fine["status"], fine["data"]["number"]) == (good, "success", "INV-17")
@@ -384,6 +387,57 @@ def test_several_jobs_are_begun_at_once_and_the_last_from_a_screen_is_known(writ
     jobs = writing.http.post(f"{JOBS}/batch", json=body, params={"from_ui": True}).json()
     assert [each["file_id"] for each in jobs] == ids
     assert get(writing, f"{RUNS}/latest-from-ui", extraction_agent_id=agent["id"])["file_id"] == ids[1]
+
+
+def test_long_lists_are_cut_at_the_newest_and_take_the_same_few_queries(writing: CloudWorld) -> None:
+    agent = an_agent(writing)
+    good, bad = writing.upload("good.txt", INVOICE), writing.upload("bad.pdf", b"%PDF-1.4 broken")
+    body = {"extraction_agent_id": agent["id"], "file_ids": [bad, good]}
+    ids = [writing.http.post(JOBS, json=body, params={"from_ui": True}).json()["id"]]
+    writing.settle()
+    ids += [a_job(writing, agent["id"])["id"] for _ in range(2)]
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(writing.database.engine, "before_cursor_execute", note)
+    found = get(writing, JOBS, extraction_agent_id=agent["id"], limit=1)
+    few = len(statements)
+    assert [each["id"] for each in found] == ids[2:]
+    official = writing.http.get(JOBS, params={"extraction_agent_id": agent["id"]}, headers=CLIENT_HEADERS).json()
+    assert len(statements) - few <= few + 1, "as many for three jobs as for one, and one for those of several files"
+    assert [(each["id"], each["status"]) for each in official] == [
+        (ids[0], "PARTIAL_SUCCESS"), (ids[1], "PENDING"), (ids[2], "PENDING")
+    ]  # fmt: skip
+    assert official[1]["file"]["name"] == "invoice.txt"
+    assert [each["id"] for each in get(writing, JOBS, extraction_agent_id=agent["id"], skip=1, limit=1)] == ids[1:2]
+    statements.clear()
+    assert get(writing, f"{RUNS}/latest-from-ui", extraction_agent_id=agent["id"])["job_id"] == ids[0]
+    runs = [each for each in statements if "FROM cloud_job" in each]
+    assert runs
+    assert all("LIMIT" in each for each in runs)
+
+
+def test_what_is_sent_with_a_job_and_has_no_effect_is_named_in_its_results(writing: CloudWorld) -> None:
+    agent = an_agent(writing)
+    file_id = writing.upload("invoice.txt", INVOICE)
+    config = {
+        "chunk_mode": "SECTION",
+        "future_option": 7,
+        "cite_sources": True,
+        "priority": "high",
+        "use_reasoning": False,
+    }
+    body = {"file_id": file_id, "config_override": config, "webhook_configurations": [{"webhook_url": "http://x"}]}
+    job = writing.http.post(JOBS, json={"extraction_agent_id": agent["id"], **body}).json()
+    stateless = {"data_schema": SCHEMA, "file_id": file_id, "webhook_configurations": [{}], "config": {"tier": "x"}}
+    other = writing.http.post("/api/v1/extraction/run", json=stateless).json()
+    writing.settle()
+    about = get(writing, f"{RUNS}/by-job/{job['id']}")["extraction_metadata"]
+    assert about["ignored_options"] == ["chunk_mode", "future_option", "webhook_configurations"]
+    about = get(writing, f"{JOBS}/{other['id']}/result")["extraction_metadata"]
+    assert about["ignored_options"] == ["tier", "webhook_configurations"]
 
 
 def test_a_file_is_uploaded_and_read_in_one_request(writing: CloudWorld) -> None:

@@ -1,11 +1,18 @@
 """Finding, searching and reading the files of an index."""
 
 import re
+import threading
 import time
+from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
+from anyio import CapacityLimiter
 
+from rag.errors import OverloadedError, RagError, SlowPatternError
+from server.llamacloud.engine import PATTERN_THREADS, CloudEngine
+from server.llamacloud.services.file_tools import FileTools, GrepWanted
 from tests.cloud.conftest import CloudWorld
 from tests.cloud.filled import FilledIndex, filled_index
 
@@ -161,6 +168,66 @@ def test_a_catastrophic_pattern_is_answered_at_once(cloud: CloudWorld) -> None:
     assert spans(index, file_id, "(a+)+$") == []
     assert spans(index, file_id, "(a|a)*b") == []
     assert time.perf_counter() - started < 5
+
+
+SLOW = {"pattern": "(([ab]{0,30}){0,30}){0,1}!", "limit": 1}
+
+
+def test_a_pattern_that_takes_too_long_says_so_and_is_not_to_be_tried_again(
+    cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.llamacloud.services import file_tools
+
+    monkeypatch.setattr(file_tools, "PATTERN_SHARE", 0.001)
+    index = filled_index(cloud)
+    file_id = index.put("a.txt", "a" * 60_000)
+    body = {"index_id": index.id, "file_id": file_id, **SLOW}
+    answer = cloud.http.post("/api/v1/retrieval/files/grep", json=body)
+    assert answer.status_code == 422, answer.text
+    assert "takes too long on this file" in answer.json()["detail"]
+    assert answer.headers["x-should-retry"] == "false"
+
+
+def test_patterns_that_nobody_waits_for_keep_their_own_few_threads_and_give_them_back(
+    cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = filled_index(cloud, {"a.txt": "Herons at the lake."})
+    (found,) = index.tool("search")["files"]
+    hurried = cloud.settings.model_copy(update={"query_deadline_s": 0.3})
+    monkeypatch.setattr("server.llamacloud.engine.CloudEngine.settings", hurried)
+    engine: CloudEngine = cloud.http.app.state.cloud  # type: ignore[attr-defined]
+    service = FileTools(replace(engine, pattern_slots=CapacityLimiter(PATTERN_THREADS)))
+    wanted = GrepWanted(found["file_id"], "lake")
+    begun, resume = [], threading.Event()
+    ordinary = FileTools._grepped
+
+    def stall(*given: Any) -> Any:
+        begun.append(1)
+        resume.wait(20)
+        return ordinary(*given)
+
+    async def scenario() -> int:
+        errors: list[type[RagError]] = []
+
+        async def ask() -> None:
+            with pytest.raises(RagError) as caught:
+                await service.grep(index.collection, wanted)
+            errors.append(caught.type)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(60):
+                group.start_soon(ask)
+        assert errors.count(SlowPatternError) == len(begun) == PATTERN_THREADS
+        assert errors.count(OverloadedError) == 60 - PATTERN_THREADS
+        resume.set()
+        await anyio.sleep(0.1)
+        return len((await service.grep(index.collection, wanted)).items)
+
+    monkeypatch.setattr(FileTools, "_grepped", stall)
+    try:
+        assert anyio.run(scenario) == 1
+    finally:
+        resume.set()
 
 
 def test_a_forged_page_token_is_refused(index: FilledIndex, wide: str) -> None:

@@ -2,17 +2,24 @@
 
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config import outside
+from rag.errors import UpstreamError
+from server.llamacloud.services import downloads
 from state.cloud.ids import DEFAULT_PROJECT_ID
+from state.cloud.shelf import FileShelf
 from tests.cloud.conftest import CLIENT_HEADERS, CloudWorld
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
+DRIPS = threading.Event()
 
 
 def blobs(cloud: CloudWorld, project_id: str = DEFAULT_PROJECT_ID) -> list[str]:
@@ -204,12 +211,46 @@ def test_a_presigned_upload_takes_the_bytes_once(cloud: CloudWorld) -> None:
     assert cloud.http.get(url).status_code == 403
 
 
+def test_two_uploads_to_one_link_at_once_leave_one_content(cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = cloud.http.put("/api/v1/files", json={"name": "plan.txt"}).json()
+    first = threading.Barrier(2, timeout=10)
+    put = FileShelf.put
+
+    def together(shelf: FileShelf, *args: Any) -> Any:
+        first.wait()
+        return put(shelf, *args)
+
+    monkeypatch.setattr(FileShelf, "put", together)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda data: cloud.http.put(slot["url"], content=data), [b"one", b"other"]))
+    assert sorted(each.status_code for each in answers) == [200, 409]
+    assert len([each for each in blobs(cloud) if each != ".lock"]) == 1
+
+
+def test_an_upload_to_a_file_that_was_deleted_meanwhile_leaves_no_bytes(
+    cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = cloud.http.put("/api/v1/files", json={"name": "plan.txt"}).json()
+    put = FileShelf.put
+
+    def late(shelf: FileShelf, *args: Any) -> Any:
+        assert cloud.http.delete(f"/api/v1/files/{slot['file_id']}").status_code == 204
+        return put(shelf, *args)
+
+    monkeypatch.setattr(FileShelf, "put", late)
+    assert cloud.http.put(slot["url"], content=b"words").status_code == 404
+    assert blobs(cloud) == []
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", self.headers.get("X-Target", "/files/report%20one.txt"))
             self.end_headers()
+            return
+        if self.path.startswith("/drip"):
+            self._drip()
             return
         if self.path == "/gone":
             self.send_error(404)
@@ -221,6 +262,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Disposition", 'attachment; filename="../named.txt"')
         self.end_headers()
         self.wfile.write(body)
+
+    def _drip(self) -> None:
+        """A header that never ends, a byte at a time."""
+        DRIPS.set()
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def do_POST(self) -> None:
+        self._drip()
 
     def log_message(self, *_: Any) -> None:
         return None
@@ -285,6 +338,35 @@ def test_a_fetched_file_is_bounded(cloud: CloudWorld, monkeypatch: pytest.Monkey
     assert answer.status_code == 413
 
 
+def test_a_server_that_drips_its_headers_gets_no_more_time(
+    cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    trusting(cloud, monkeypatch)
+    monkeypatch.setattr("config.outside.TOTAL_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("config.outside.POST_TIMEOUT_S", 0.3)
+    begun = time.monotonic()
+    answer = cloud.http.put("/api/v1/files/upload_from_url", json={"url": f"{origin}/drip"})
+    assert answer.status_code == 400, answer.text
+    assert "took longer than" in answer.json()["message"]
+    with pytest.raises(UpstreamError):
+        outside.post(f"{origin}/drip", b"{}", cloud.settings.model_copy(update={"allowed_hosts": ["127.0.0.1"]}))
+    assert time.monotonic() - begun < 3
+
+
+def test_only_a_few_files_are_fetched_at_once(cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    trusting(cloud, monkeypatch)
+    monkeypatch.setattr("config.outside.TOTAL_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(downloads, "_free", threading.BoundedSemaphore(1))
+    DRIPS.clear()
+    url = "/api/v1/files/upload_from_url"
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(cloud.http.put, url, json={"url": f"{origin}/drip"})
+        assert DRIPS.wait(5)
+        answer = cloud.http.put(url, json={"url": f"{origin}/files/a"})
+        assert (answer.status_code, slow.result().status_code) == (429, 400)
+    assert cloud.http.put(url, json={"url": f"{origin}/files/a"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -318,8 +400,6 @@ def test_a_name_that_changes_its_address_is_judged_where_it_is_connected(
 
     import httpcore
 
-    from config import outside
-
     answers = iter([{ip_address("93.184.216.34")}, {ip_address("127.0.0.1")}])
     monkeypatch.setattr(outside, "resolved", lambda _host: next(answers))
     went: list[str] = []
@@ -329,6 +409,6 @@ def test_a_name_that_changes_its_address_is_judged_where_it_is_connected(
         raise httpcore.ConnectError("unreachable")
 
     monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
-    assert cloud.http.put("/api/v1/files/upload_from_url", json={"url": "http://rebind.example/"}).status_code == 503
+    assert cloud.http.put("/api/v1/files/upload_from_url", json={"url": "http://rebind.example/"}).status_code == 400
     assert cloud.http.put("/api/v1/files/upload_from_url", json={"url": "http://rebind.example/"}).status_code == 400
     assert went == ["93.184.216.34"]

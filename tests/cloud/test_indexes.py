@@ -182,3 +182,24 @@ def test_without_a_broker_no_index_is_made(cloud: CloudWorld) -> None:
     assert cloud.http.post(INDEXES, json={"source_directory_id": directory}).status_code == 503
     cloud.queue.is_down = False
     assert cloud.http.get(INDEXES).json()["items"] == []
+
+
+def test_a_list_tells_what_each_index_tells_and_asks_no_more_for_more_of_them(cloud: CloudWorld) -> None:
+    directory = papers(cloud)
+    built(cloud, directory)
+    with cloud.counted_statements() as few:
+        assert len(cloud.http.get(INDEXES).json()["items"]) == 1
+    put_into(cloud, directory, make_file(cloud, "copy.txt", "Flour, water, salt and a sour dough."))
+    made = [built(cloud, directory)["id"], built(cloud, make_directory(cloud, name="empty"))["id"]]
+    with cloud.counted_statements() as more:
+        listed = {each["id"]: each for each in cloud.http.get(INDEXES).json()["items"]}
+    assert len(more) == len(few)
+    assert listed == {each: get_index(cloud, each) for each in listed}
+    counts = [
+        [listed[each]["metadata"][key] for key in ("file_count", "files_completed", "chunk_count")] for each in made
+    ]
+    assert counts == [[3, 3, 2], [0, 0, 0]]
+    make_index(cloud, directory)
+    busy = cloud.http.get(INDEXES, params={"expand": "sync_in_progress"}).json()["items"]
+    assert [each["sync_in_progress"] for each in busy] == [False, False, False, True]
+    assert busy[-1]["metadata"]["status"] == "pending"

@@ -76,6 +76,7 @@ def ids(cloud: CloudWorld, tokens: dict[str, dict[str, str]]) -> dict[str, str]:
         )["id"],
         "item_id": post("/api/v1/beta/agent-data", {"deployment_name": "d", "data": {"is": "ours"}})["id"],
         "project_id": OURS,
+        "region_type": "table",
     }
 
 
@@ -145,3 +146,16 @@ def test_a_project_in_the_body_is_held_against_the_key(
     answer = cloud.http.post(path, json=body, headers=tokens[THEIRS])
     assert answer.status_code == 404, answer.text
     assert cloud.http.get(path, params={"project_id": OURS}, headers=tokens[OURS]).json() == []
+
+
+def test_a_key_that_is_not_known_reads_otherwise_than_none(
+    cloud: CloudWorld, tokens: dict[str, dict[str, str]]
+) -> None:
+    def told(headers: dict[str, str]) -> str:
+        answer = cloud.http.get("/api/v1/pipelines", headers=headers)
+        assert answer.status_code == 401
+        return str(answer.json()["message"])
+
+    assert "not known, or was revoked" in told({"Authorization": "Bearer llx-wrong"})
+    assert "needs an API key" in told({})
+    assert "needs an API key" in told({"Authorization": "Basic abc"})

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from rag.errors import InvalidInputError
+from rag.errors import InvalidInputError, UpstreamError
 from rag.parsing.layout import result_pages
 from rag.parsing.parameters import KINDS, LANGUAGES, TREATMENTS, checked
 from rag.parsing.wishes import parser_options
@@ -239,12 +239,111 @@ def test_a_page_that_cannot_be_read_is_replaced_as_asked(wishes: dict[str, str],
 def test_whoever_waits_is_told(cloud: CloudWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, Any]] = []
     monkeypatch.setattr(
-        "workers.cloud.parse.post", lambda url, body, _settings, headers: told.append((url, json.loads(body)))
+        "workers.cloud.hooks.post", lambda url, body, _settings, headers: told.append((url, json.loads(body)))
     )
     monkeypatch.setattr("server.llamacloud.services.parsing.check_outside", lambda _url, _settings: None)
     result(cloud, pages(tmp_path), webhook_url="https://example.org/hook", max_pages="1")
     ((url, body),) = told
     assert (url, body["status"], body["md"]) == ("https://example.org/hook", "SUCCESS", "This is page A.")
+
+
+class Listeners:
+    """Who is told what; `silent` addresses cannot be reached."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.silent: set[str] = set()
+        monkeypatch.setattr("workers.cloud.hooks.post", self.post)
+        monkeypatch.setattr("server.llamacloud.services.parsing.check_outside", lambda _url, _settings: None)
+
+    def post(self, url: str, body: bytes, _settings: Any, headers: Any) -> None:
+        if url in self.silent:
+            raise UpstreamError(f"{url!r} cannot be reached")
+        self.told.append((url, json.loads(body)))
+
+
+def hooks(*wanted: dict[str, Any]) -> str:
+    return json.dumps([{"webhook_url": f"https://example.org/{at}", **each} for at, each in enumerate(wanted)])
+
+
+def upload(cloud: CloudWorld, data: bytes, **fields: Any) -> str:
+    answer = cloud.http.post("/api/parsing/upload", files={"file": ("file.pdf", data)}, data=fields)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def test_a_job_has_ended_before_anybody_is_told_and_each_is_told_once(
+    cloud: CloudWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = Listeners(monkeypatch)
+    listeners.silent = {"https://example.org/1"}
+    job_id = upload(cloud, pages(tmp_path), webhook_configurations=hooks({}, {}, {}))
+    cloud.step()
+    assert cloud.http.get(f"/api/parsing/job/{job_id}").json()["status"] == "SUCCESS"
+    cloud.step_all()
+    assert [url for url, _ in listeners.told] == ["https://example.org/0", "https://example.org/2"]
+    details = f"/api/parsing/job/{job_id}/details"
+    assert cloud.http.get(details).json()["webhook_errors"] == ["'https://example.org/1' cannot be reached"]
+    listeners.silent.clear()
+    cloud.settle()
+    assert [url for url, _ in listeners.told] == [f"https://example.org/{at}" for at in (0, 2, 1)]
+    assert cloud.http.get(details).json()["webhook_errors"] == []
+
+
+def test_every_end_is_told(cloud: CloudWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listeners = Listeners(monkeypatch)
+    hook = hooks({"webhook_events": ["parse.cancelled", "parse.error"]})
+    waiting = upload(cloud, pages(tmp_path), webhook_configurations=hook)
+    assert cloud.http.post(f"/api/v2/parse/{waiting}/cancel").json()["status"] == "CANCELLED"
+    lost = upload(cloud, pages(tmp_path), webhook_configurations=hook)
+    for _ in range(2):  # its worker dies, twice
+        assert cloud.cloud_jobs.claim("parse", "dead") is not None
+        cloud.clock.now += 60
+        cloud.cloud_jobs.take_over_expired()
+    late = upload(cloud, pages(tmp_path), webhook_configurations=hook, job_timeout_in_seconds="0.000001")
+    upload(cloud, pages(tmp_path), webhook_configurations=hook)
+    cloud.settle()
+    told = {(body["event_type"], body["data"]["job_id"]) for _, body in listeners.told}
+    assert told == {("parse.cancelled", waiting), ("parse.error", lost), ("parse.error", late)}
+
+
+def test_an_event_has_the_form_that_was_asked_for(
+    cloud: CloudWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = Listeners(monkeypatch)
+    wanted = hooks({"webhook_output_format": "string"}, {"webhook_output_format": "json"})
+    job_id = upload(cloud, pages(tmp_path), webhook_configurations=wanted)
+    cloud.settle()
+    first, second = (body["data"] for _, body in listeners.told)
+    assert json.loads(first) == second
+    assert (second["job_id"], second["status"]) == (job_id, "SUCCESS")
+
+
+def test_events_that_are_never_sent_are_said_to_be_ignored(
+    cloud: CloudWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = Listeners(monkeypatch)
+    never = hooks({"webhook_events": ["parse.pending"]})
+    _, about = result(cloud, pages(tmp_path), webhook_configurations=never)
+    assert about["honoured_parameters"] == []
+    assert about["ignored_parameters"] == ["webhook_configurations", "webhook_configurations.parse.pending"]
+    assert listeners.told == []
+    some = hooks({"webhook_events": ["parse.success", "parse.running"]})
+    _, about = result(cloud, pages(tmp_path), webhook_configurations=some)
+    assert about["honoured_parameters"] == ["webhook_configurations"]
+    assert about["ignored_parameters"] == ["webhook_configurations.parse.running"]
+    assert [body["event_type"] for _, body in listeners.told] == ["parse.success"]
+
+
+def test_events_that_are_no_list_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="webhook_events"):
+        checked({"webhook_configurations": [{"webhook_events": 7}]})
+
+
+def test_languages_that_cannot_be_read_are_said_to_be_ignored(cloud: CloudWorld, tmp_path: Path) -> None:
+    _, about = result(cloud, pages(tmp_path), languages="de,abq")
+    assert about["honoured_parameters"] == ["languages"]
+    assert about["ignored_parameters"] == ["languages.abq"]
 
 
 def test_a_webhook_into_the_house_is_refused(cloud: CloudWorld, tmp_path: Path) -> None:

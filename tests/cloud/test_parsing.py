@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from tests.cloud.conftest import CloudWorld
@@ -130,3 +131,114 @@ def test_every_ending_that_is_listed_has_a_parser(cloud: CloudWorld, prefix: str
     endings = cloud.http.get(f"{prefix}/supported_file_extensions").json()
     assert {".pdf", ".docx", ".xlsx", ".md", ".zip"} <= set(endings)
     assert all(each.startswith(".") for each in endings)
+
+
+def made(cloud: CloudWorld, data: bytes, name: str = "paper.pdf", **body: Any) -> str:
+    file_id = cloud.upload(name, data)  # type: ignore[arg-type]
+    answer = cloud.http.post("/api/v2/parse", json={"file_id": file_id, **body})
+    assert answer.status_code == 200, answer.text
+    cloud.settle()
+    return str(answer.json()["id"])
+
+
+def about(cloud: CloudWorld, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = cloud.http.get(f"/api/parsing/job/{job_id}/result/text").json()["job_metadata"]
+    return found
+
+
+def test_v2_says_of_every_option_whether_it_had_an_effect(cloud: CloudWorld, paper: bytes) -> None:
+    wishes = {
+        "tier": "agentic",
+        "agentic_options": {"custom_prompt": "Only names."},
+        "output_options": {"markdown": {"annotate_links": True, "inline_images": True, "tables": {}}},
+        "processing_control": {
+            "timeouts": {"base_in_seconds": 500, "extra_time_per_page_in_seconds": 2},
+            "job_failure_conditions": {"allowed_page_failure_ratio": 0.5, "fail_on_buggy_font": True},
+        },
+        "input_options": {"html": {"make_all_elements_visible": True}, "pdf": {}},
+        "sparkle": {"level": {"of": [1]}},
+        "disable_cache": False,
+    }
+    found = about(cloud, made(cloud, paper, **wishes))
+    assert found["honoured_parameters"] == [
+        "annotate_links",
+        "job_timeout_extra_time_per_page_in_seconds",
+        "job_timeout_in_seconds",
+        "page_error_tolerance",
+        "tier",
+    ]
+    assert found["ignored_parameters"] == [
+        "agentic_options.custom_prompt",
+        "input_options.html.make_all_elements_visible",
+        "output_options.markdown.inline_images",
+        "processing_control.job_failure_conditions.fail_on_buggy_font",
+        "sparkle.level.of",
+    ]
+
+
+def test_v2_reads_hidden_sheets_and_keeps_to_its_time_when_asked(cloud: CloudWorld, paper: bytes) -> None:
+    book = openpyxl.Workbook()
+    secret = book.create_sheet("Secret")
+    secret.append(["unseen"])
+    secret.sheet_state = "hidden"
+    target = io.BytesIO()
+    book.save(target)
+    options = {"input_options": {"spreadsheet": {"include_hidden_sheets": True}}}
+    job_id = made(cloud, target.getvalue(), "book.xlsx", **options)
+    assert "unseen" in cloud.http.get(f"/api/parsing/job/{job_id}/result/text").json()["text"]
+    job_id = made(cloud, paper, processing_control={"timeouts": {"base_in_seconds": 0.000001}})
+    assert "longer" in cloud.http.get(f"/api/parsing/job/{job_id}").json()["error_message"]
+
+
+def test_what_a_request_says_counts_for_more_than_its_saved_configuration(cloud: CloudWorld, paper: bytes) -> None:
+    parameters = {"product_type": "parse_v2", "tier": "fast", "page_ranges": {"max_pages": 1, "target_pages": "2-3"}}
+    saved = cloud.http.post("/api/v1/beta/configurations", json={"name": "mine", "parameters": parameters}).json()["id"]
+    job_id = made(cloud, paper, configuration_id=saved, page_ranges={"max_pages": 2}, user_metadata={"case": "7"})
+    got = cloud.http.get(f"/api/v2/parse/{job_id}", params={"expand": "text_full"}).json()
+    assert got["text_full"] == "The second page.\n---\nThe third page."
+    assert (got["job"]["tier"], got["job"]["user_metadata"]) == ("fast", {"case": "7"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"page_ranges": 7}, {"output_options": {"markdown": "yes"}}, {"disable_cache": "often"}, {"crop_box": {"top": 3}}],
+    ids=str,
+)
+def test_v2_refuses_options_of_another_type(cloud: CloudWorld, paper: bytes, body: dict[str, Any]) -> None:
+    file_id = cloud.upload("paper.pdf", paper)  # type: ignore[arg-type]
+    answer = cloud.http.post("/api/v2/parse", json={"file_id": file_id, **body})
+    assert answer.status_code == 422
+
+
+def test_v2_says_which_range_of_pages_or_tier_is_wrong(cloud: CloudWorld) -> None:
+    file_id = cloud.upload("a.md", "# A")
+
+    def told(**body: Any) -> str:
+        answer = cloud.http.post("/api/v2/parse", json={"file_id": file_id, **body})
+        assert answer.status_code == 422
+        return str(answer.json()["message"])
+
+    assert "'5-1' ends before it begins" in told(page_ranges={"target_pages": "5-1"})
+    assert "expected one of fast, cost_effective, agentic, agentic_plus" in told(tier="quick")
+
+
+def test_pages_that_a_text_does_not_have_are_an_error_as_in_a_pdf(cloud: CloudWorld) -> None:
+    file_id = cloud.upload("a.md", "# A\n\nwords")
+    made = cloud.http.post("/api/v2/parse", json={"file_id": file_id, "page_ranges": {"target_pages": "99"}}).json()
+    cloud.settle()
+    job = cloud.http.get(f"/api/v2/parse/{made['id']}").json()["job"]
+    assert (job["status"], job["error_message"]) == ("FAILED", "'a.md' has 1 page, and none of those asked for")
+
+
+@pytest.mark.parametrize(("box", "is_good"), [("0.1,0,0.2,1", True), ("", True), ("1,2", False), ("0,0,0,3", False)])
+def test_a_bounding_box_is_four_shares_of_a_page(cloud: CloudWorld, box: str, is_good: bool) -> None:
+    answer = cloud.http.post("/api/v1/parsing/upload", files={"file": ("a.md", b"# A")}, data={"bounding_box": box})
+    assert (answer.status_code == 200) is is_good
+    assert is_good or "bounding_box" in answer.json()["message"]
+
+
+def test_options_that_are_nested_without_end_do_no_harm(cloud: CloudWorld, paper: bytes) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(150):
+        deep = {"more": deep}
+    assert len(about(cloud, made(cloud, paper, strange=deep))["ignored_parameters"]) == 1

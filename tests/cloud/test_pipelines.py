@@ -83,10 +83,11 @@ def test_an_embedding_model_that_is_not_here_is_refused(cloud: CloudWorld) -> No
     for settings in (
         {"embedding_model": "text-embedding-3-large"},
         {"embedding_config": {"type": "OPENAI_EMBEDDING", "component": {"model_name": "text-embedding-3-large"}}},
+        {"embedding_config": {"type": "OPENAI_EMBEDDING"}},
     ):
         answer = cloud.http.post(PIPELINES, json={"name": "p", "project_id": DEFAULT_PROJECT_ID, **settings})
         assert answer.status_code == 400
-        assert "text-embedding-3-large" in answer.json()["detail"]
+        assert "text-embedding-3-large" in answer.json()["detail"] or "OPENAI_EMBEDDING" in answer.json()["detail"]
         assert "Known: words" in answer.json()["detail"]
     assert get(cloud, "") == []
 
@@ -425,10 +426,11 @@ def test_a_scheduled_sync_leaves_files_that_failed_alone(cloud: CloudWorld) -> N
 
 
 def long_ago(cloud: CloudWorld, pipeline_id: str) -> None:
-    """Have its last sync been asked for a day before."""
+    """Have its last sync been a day before."""
     objects = CloudObjects(cloud.database)
-    state = objects.get("pipeline", pipeline_id).body["sync"]
-    objects.edit_body("pipeline", pipeline_id, sync={**state, "at": state["at"] - 86_400})
+    body = objects.get("pipeline", pipeline_id).body
+    state, ended = body["sync"], body["last_synced_at"] - 86_400
+    objects.edit_body("pipeline", pipeline_id, sync={**state, "at": state["at"] - 86_400}, last_synced_at=ended)
 
 
 def test_deleting_a_pipeline_leaves_its_files(cloud: CloudWorld) -> None:
@@ -559,3 +561,29 @@ def test_a_question_that_cannot_be_is_refused(cloud: CloudWorld, body: dict[str,
     pipeline_id = make_pipeline(cloud)["id"]
     answer = cloud.http.post(f"{PIPELINES}/{pipeline_id}/retrieve", json=body)
     assert answer.status_code == 400, answer.text
+
+
+def test_an_interval_of_less_than_a_minute_is_made_a_minute(cloud: CloudWorld) -> None:
+    made = make_pipeline(cloud, sync_interval=1)
+    assert made["sync_interval"] == 60
+    changed = cloud.http.put(f"{PIPELINES}/{made['id']}", json={"sync_interval": 59}).json()
+    assert changed["sync_interval"] == 60
+    assert cloud.http.put(f"{PIPELINES}/{made['id']}", json={"sync_interval": 0}).json()["sync_interval"] is None
+
+
+def test_a_list_tells_what_each_pipeline_tells_and_asks_no_more_for_more_of_them(cloud: CloudWorld) -> None:
+    first, _, _ = filled(cloud, name="first")
+    make_pipeline(cloud, "empty")
+    with cloud.counted_statements() as few:
+        assert len(get(cloud, "")) == 2
+    broken = make_pipeline(cloud, "broken")["id"]
+    add(cloud, broken, {"file_id": make_file(cloud, "broken.pdf", b"%PDF-1.7 nothing")})
+    filled(cloud, name="other")
+    told = {each["name"]: each["status"] for each in get(cloud, "")}
+    assert told == {"first": "active", "empty": "idle", "broken": "error", "other": "active"}
+    assert all(each == get(cloud, each["id"]) for each in get(cloud, ""))
+    cloud.http.delete(f"{PIPELINES}/{broken}")
+    cloud.settle()
+    with cloud.counted_statements() as more:
+        assert get(cloud, "")[0]["id"] == first
+    assert len(more) == len(few)

@@ -59,6 +59,9 @@ def test_there_is_one_organization(cloud: CloudWorld) -> None:
         ("GET", "/api/v1/files/f-1/page-figures/0/name"),
         ("POST", "/api/alpha/verify"),
         ("GET", "/api/v1/beta/usage-metrics"),
+        ("GET", "/api/parsing/job/pjb-1/result/xlsx"),
+        ("GET", "/api/v1/parsing/job/pjb-1/result/raw/xlsx"),
+        ("GET", "/api/v1/parsing/job/pjb-1/result/image/page_1.png"),
     ],
 )
 def test_what_is_not_built_answers_501_and_says_what_to_do(cloud: CloudWorld, method: str, path: str) -> None:

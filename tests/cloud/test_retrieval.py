@@ -9,6 +9,8 @@ import pytest
 
 from rag.retrievers.base import Query
 from state.cloud.ids import DEFAULT_PROJECT_ID
+from state.cloud.members import Members
+from state.cloud.objects import CloudObjects
 from state.cloud.projects import CloudProjects
 from tests.cloud.conftest import CloudWorld
 from tests.cloud.filled import FilledIndex, files_of, filled_index
@@ -283,6 +285,28 @@ def test_filters_that_say_nothing_are_refused(tagged: FilledIndex, filters: Any)
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"static_filters": {"file_id": {"operator": "eq", "value": "x"}}}, "Known: parsed_directory_file_id"),
+        ({"filters": {"year": {"operator": "eq", "value": 2026}}}, "filters are sent as custom_filters"),
+        ({"custom_filters": {"year": 2026}}, "custom_filters.year: expected {'operator': 'eq', 'value': 2026}"),
+    ],
+    ids=["unknown static field", "other name", "bare value"],
+)
+def test_a_filter_that_is_written_otherwise_is_refused_with_the_right_way(
+    tagged: FilledIndex, body: dict[str, Any], said: str
+) -> None:
+    request = {"index_id": tagged.id, "query": "herons", **body}
+    answer = tagged.cloud.http.post("/api/v1/retrieval/retrieve", json=request)
+    assert answer.status_code == 422
+    assert said in answer.json()["message"]
+
+
+def test_numbers_above_the_limits_are_brought_down(tagged: FilledIndex) -> None:
+    assert tagged.ask("herons", top_k=501, num_candidates=10**9) == tagged.ask("herons", top_k=500, num_candidates=5000)
+
+
 def test_a_content_that_several_files_share_is_told_once_for_the_oldest_that_passes(cloud: CloudWorld) -> None:
     index = filled_index(cloud)
     first = index.put("one.txt", BIRDS, {"team": "red"})
@@ -356,3 +380,12 @@ def test_no_attachments_are_kept(cloud: CloudWorld) -> None:
     assert "page_1.jpg" in one.json()["detail"]
     unknown = cloud.http.get("/api/v1/beta/attachments", params={"source_id": "nothing"})
     assert unknown.status_code == 404
+
+
+def test_a_filter_sees_a_change_although_the_clock_went_back(index: FilledIndex) -> None:
+    recent = {"custom_filters": {"year": {"operator": "gte", "value": 2020}}}
+    assert index.ask("herons", **recent) == []
+    birds = next(each for each in index.members.all(index.collection) if each.name == "birds.txt")
+    late = CloudObjects(index.cloud.database, clock=lambda: birds.updated_at - 60)
+    Members(late).update(index.collection, [replace(birds, metadata={"year": 2025})])
+    assert set(files_of(index.ask("herons", **recent))) == {"birds.txt"}

@@ -12,6 +12,9 @@ import pytest
 from openpyxl.styles import Font
 
 from tests.cloud.conftest import CLIENT_HEADERS, CloudWorld
+from tests.workers.world import LEASE_S
+from workers.cloud import sheets
+from workers.cloud.runner import run_next
 
 JOBS = "/api/v1/beta/sheets/jobs"
 DAY = dt.datetime(2026, 1, 5)  # noqa: DTZ001  # sheets know no zones
@@ -243,3 +246,30 @@ def test_a_saved_configuration_is_used(cloud: CloudWorld) -> None:
     body = {"file_id": cloud.upload("sales.xlsx", SALES), "configuration_id": saved_one.json()["id"]}
     made = cloud.http.post(JOBS, json=body).json()
     assert made["config"]["sheet_names"] == ["Staff"]
+
+
+def test_a_worker_that_wakes_too_late_spoils_nothing(cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lost its lease while it read; another has taken the job over and ended it."""
+    real = sheets.extract
+
+    def stalled(*given: Any) -> Any:
+        monkeypatch.setattr(sheets, "extract", real)
+        cloud.clock.now += 5 * LEASE_S
+        assert cloud.cloud_jobs.take_over_expired() == 1
+        assert run_next(cloud.worker("worker-2"), "parse")
+        return real(*given)
+
+    monkeypatch.setattr(sheets, "extract", stalled)
+    job = run(cloud, "sales.xlsx", SALES)
+    assert (job["status"], len(job["regions"])) == ("SUCCESS", 3)
+    assert download(cloud, job, 1).num_rows == 2
+    stored = {path.parent.name for path in Path(cloud.settings.data_dir).rglob("*.parquet")}
+    assert stored == {job["id"]}, "drafts do not stay"
+
+
+def test_a_job_begun_again_after_a_crash_has_its_results_once(cloud: CloudWorld) -> None:
+    cloud.crash(cloud.cloud_jobs, "finish", when="before")
+    job = run(cloud, "sales.xlsx", SALES)
+    assert job["status"] == "SUCCESS"
+    assert download(cloud, job, 1).num_rows == 2
+    assert len(list(Path(cloud.settings.data_dir).rglob("*.parquet"))) == 6

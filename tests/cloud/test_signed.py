@@ -108,3 +108,19 @@ def test_a_link_is_good_for_its_own_purpose_alone(job: CloudWorld) -> None:
     upload = {"kind": "upload", "project_id": DEFAULT_PROJECT_ID, "file_id": "f"}
     assert job.http.get(token_of(job, upload)).status_code == 403
     assert job.http.put(token_of(job, upload), content=b"x").status_code == 404
+
+
+def test_a_link_tells_its_length_without_its_bytes(cloud: CloudWorld) -> None:
+    file_id = cloud.upload("a.txt", "hello")
+    url = cloud.http.get(f"/api/v1/beta/files/{file_id}/content").json()["url"]
+    answer = cloud.http.head(url)
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "5")
+    assert cloud.http.head("/api/v1/signed/forged").status_code == 403
+
+
+def test_a_link_used_the_wrong_way_round_says_which_way_it_goes(cloud: CloudWorld) -> None:
+    file_id = cloud.upload("a.txt", "hello")
+    url = cloud.http.get(f"/api/v1/beta/files/{file_id}/content").json()["url"]
+    answer = cloud.http.put(url, content=b"x")
+    assert answer.status_code == 403
+    assert "gives bytes (GET)" in answer.json()["message"]

@@ -193,3 +193,42 @@ def test_jobs_are_listed_under_both_paths(cloud: CloudWorld) -> None:
     made = start(cloud, {"file_input": cloud.upload("a.txt", "text"), "configuration": {"categories": WANTED}}, NEWER)
     for url in (BETA, NEWER):
         assert [each["id"] for each in cloud.http.get(url).json()["items"]] == [made["id"]]
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_a_worker_that_dies_at_the_very_end_costs_no_more_than_a_second_try(cloud: CloudWorld) -> None:
+    file_id = cloud.upload("bundle.pdf", pdf_of(cloud, ["Vorgang 4711\nkeine Beanstandung"]))
+    entry = {"page": 1, "category": "letter", "confidence": "high", "begins_document": True}
+    cloud.crash(cloud.cloud_jobs, "finish", when="before")
+    with FakeOllama() as ollama:
+        cloud.use_model(DEFAULT_PROJECT_ID, provider="ollama", model="writer", base_url=ollama.url)
+        ollama.behave(script=[{"answer": json.dumps({"pages": [entry]})}])
+        job = split(cloud, file_id)
+    assert (job["status"], job["error_message"]) == ("completed", None)
+    assert [each["category"] for each in job["result"]["segments"]] == ["letter"]
+    assert not list(cloud.settings.projects_dir.rglob("*.npz"))
+
+
+def test_only_the_pages_that_are_asked_for_are_split(cloud: CloudWorld) -> None:
+    pages = [*pages_of("medical record"), *pages_of("medical record"), *pages_of("medical record")]
+    file_id = cloud.upload("bundle.pdf", pdf_of(cloud, pages))
+    body = {"file_input": file_id, "configuration": {"categories": WANTED, "target_pages": "3,1"}}
+    made = start(cloud, body, NEWER)
+    cloud.settle()
+    job = cloud.http.get(f"{NEWER}/{made['id']}").json()
+    assert (job["status"], job["target_pages"], job["ignored_parameters"]) == ("completed", "3,1", [])
+    assert [each["pages"] for each in job["result"]["segments"]] == [[1], [3]]
+    none = start(cloud, {**body, "configuration": {"categories": WANTED, "target_pages": "9"}}, NEWER)
+    cloud.settle()
+    assert "names no page" in cloud.http.get(f"{NEWER}/{none['id']}").json()["error_message"]
+    start(cloud, {**body, "configuration": {"categories": WANTED, "target_pages": "0"}}, NEWER, status=422)
+
+
+def test_what_has_no_effect_is_named_in_the_job(cloud: CloudWorld) -> None:
+    strategy = {"allow_uncategorized": "omit", "custom_instructions": "by year", "future": {"a": 1}}
+    configuration = {"categories": WANTED, "splitting_strategy": strategy, "parse_tier": "fast", "version": None}
+    body = {"file_input": cloud.upload("a.txt", "text"), "configuration": configuration, "transaction_id": "t-1"}
+    made = start(cloud, {**body, "webhook_configurations": [], "project_id": None}, NEWER)
+    expected = ["custom_instructions", "future", "parse_tier", "transaction_id"]
+    assert made["ignored_parameters"] == expected
+    assert cloud.http.get(f"{BETA}/{made['id']}").json()["ignored_parameters"] == expected

@@ -8,13 +8,14 @@ from state.cloud.blobs import CloudFiles
 from state.cloud.collections import SYNC, Collections
 from state.cloud.jobs import JobFilter
 from state.cloud.members import Collection, Members
-from state.cloud.objects import CloudObjects
+from state.cloud.objects import CloudObject, CloudObjects
 from state.files import DatasetFiles
 from state.tables import TaskRow
 from tests.cloud.conftest import CloudWorld
 from tests.cloud.makers import describe, make_directory, make_file, objects_of, put_into, take_out
 from tests.cloud.test_indexes import INDEXES, built, get_index, make_index, papers
 from tests.workers.world import assert_invariants
+from workers.cloud.sync import _Alignment
 from workers.dispatch import Dispatcher
 from workers.sweeper import sweep
 
@@ -326,3 +327,32 @@ def test_what_somebody_asks_for_is_not_lost_in_a_scheduled_sync(cloud: CloudWorl
     assert [each.id for each in cloud.cloud_jobs.all(SYNC, JobFilter(item_key=place.id))][-1] == scheduled.id
     cloud.settle()
     assert get_index(cloud, index["id"])["metadata"]["files_failed"] == 0
+
+
+def test_a_schedule_that_ticks_during_a_sync_does_not_prolong_it(
+    cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make_index(cloud, papers(cloud))
+    collections, place = Collections(cloud.database), collection_of(cloud, index["id"])
+    original, rounds = _Alignment.run, []
+
+    def run(self: _Alignment, found: CloudObject) -> object:
+        rounds.append(found.id)
+        if len(rounds) < 5:
+            collections.request_sync(place, scheduled=True)
+        return original(self, found)
+
+    monkeypatch.setattr(_Alignment, "run", run)
+    cloud.settle()
+    assert rounds == [index["id"]]
+    assert sync_jobs(cloud, index["id"]) == ["completed"]
+
+
+def test_an_index_whose_directory_was_deleted_keeps_what_it_has_and_says_so(cloud: CloudWorld) -> None:
+    directory = papers(cloud)
+    index = built(cloud, directory)
+    assert cloud.http.delete(f"/api/v1/beta/directories/{directory}").status_code == 204
+    facts = synced(cloud, index["id"])
+    assert (facts["status"], facts["file_count"], facts["files_completed"]) == ("error", 2, 2)
+    assert f"its directory {directory} was deleted" in facts["errors"][0]["message"]  # type: ignore[index]
+    assert stored_names(cloud, index["id"]) == {"tides.txt", "bread.txt"}

@@ -3,7 +3,6 @@ from there. It is kept beside the files of the project until the job has ended."
 
 import hashlib
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ import orjson
 
 from rag.extraction.run import Ask
 from state.cloud.blobs import CloudFiles, write_whole
+from workers.cloud.drafts import drop_abandoned
 
 FOLDER = "answers"
-ABANDONED_AFTER_S = 86_400.0
-"""What a job that was cancelled between two tries has left goes after a day."""
 
 
 class KeptAnswers:
@@ -39,10 +37,8 @@ class KeptAnswers:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def drop_abandoned(self) -> None:
-        """Those of jobs that nobody will go on with."""
-        for each in self._root.iterdir():
-            if each.is_dir() and each.stat().st_mtime < time.time() - ABANDONED_AFTER_S:
-                shutil.rmtree(each, ignore_errors=True)
+        """What a job that was cancelled between two tries has left."""
+        drop_abandoned(self._root)
 
 
 def _write(path: Path, answer: str) -> None:

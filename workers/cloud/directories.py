@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rag.errors import InvalidInputError
 from state.cloud.index_fields import EXTRACTED
 from state.cloud.members import Collection, Member, Members
 from state.cloud.objects import CloudObject, CloudObjects, Wanted
@@ -11,7 +12,17 @@ DIRECTORY_FILE = "directory_file"
 
 
 def take_in_directory(objects: CloudObjects, collection: Collection, index: CloudObject) -> set[str]:
-    """Have the members be what the directory holds; returns hashes that no member has any more."""
+    """Have the members be what the directory holds; returns hashes that no member has any more.
+
+    Raises:
+        InvalidInputError: the directory was deleted; members and chunks stay as they are.
+    """
+    directory_id = index.body["source_directory_id"]
+    if not objects.by_ids("directory", [directory_id]):
+        raise InvalidInputError(
+            f"its directory {directory_id} was deleted: what was built stays and can be searched; "
+            "delete the index, or make one over another directory"
+        )
     members = Members(objects)
     before = {each.id: each for each in members.all(collection)}
     held = objects.all(DIRECTORY_FILE, Wanted(parent_id=index.body["source_directory_id"]))

@@ -19,12 +19,10 @@ from rag.parsers.base import FileProbe, ProgressCallback, naming, no_progress
 from rag.parsers.detect import probe_file
 from rag.parsers.tables import USUAL, TableStyle, written_as
 from rag.types import Document
-from state.cloud.blobs import CloudFiles, write_whole
+from state.cloud.blobs import PARSED, CloudFiles, write_whole
 from state.cloud.jobs import CloudJob
 from workers.cancel_watch import stopped_unless
 from workers.runtime import Runtime
-
-FOLDER = "parsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def read_file(
 ) -> tuple[Document, bool]:
     """As `parsed_document`; says as well whether the text was there already."""
     files = CloudFiles.of(runtime.settings, project_id)
-    path = files.folder(FOLDER) / f"{_key(file_hash, name, reading)}.json"
+    path = files.folder(PARSED) / f"{_key(file_hash, name, reading)}.json"
     if reading.uses_kept and (data := _read(path)) is not None:
         return load_document(data), True
     probe = probe_file(files.path(file_hash), name)
@@ -94,16 +92,10 @@ def read_file(
 
 def load_parsed(settings: Settings, project_id: str, key: str) -> Document:
     """What `parsed_document` has left; raises NotFoundError when it is gone."""
-    data = _read(CloudFiles.of(settings, project_id).folder(FOLDER) / f"{PurePath(key).name}.json")
+    data = _read(CloudFiles.of(settings, project_id).folder(PARSED) / f"{PurePath(key).name}.json")
     if data is None:
         raise NotFoundError("the text of the file is not stored any more; start the job again")
     return load_document(data)
-
-
-def drop_parsed(settings: Settings, project_id: str, file_hash: str) -> None:
-    """Forget every text of a file; for when its bytes go."""
-    for path in CloudFiles.of(settings, project_id).folder(FOLDER).glob(f"{PurePath(file_hash).name}.*"):
-        path.unlink(missing_ok=True)
 
 
 def stopped_with(runtime: Runtime, job: CloudJob, ends_at: Callable[[], float | None] = lambda: None) -> Any:

@@ -59,8 +59,9 @@ def read(runtime: Runtime, job: CloudJob) -> Done:
     except RagError:
         answers.drop()
         raise
-    answers.drop()
-    return Done({"data": found.data, "data_schema": schema, "metadata": _metadata(found, document, config, model.name)})
+    about = _metadata(found, document, config, model.name)
+    about["ignored_options"] = sorted({*about["ignored_options"], *(job.request.get("ignored_options") or ())})
+    return Done({"data": found.data, "data_schema": schema, "metadata": about}, afterwards=answers.drop)
 
 
 def suggest(runtime: Runtime, job: CloudJob) -> Done:

@@ -1,4 +1,4 @@
-"""Parsing jobs: a file → text, Markdown and pages in the folder of the job; then whoever waits for it is told."""
+"""Parsing jobs: a file → text, Markdown and pages in the folder of the job."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,7 @@ from typing import Any
 
 import orjson
 
-from config.outside import post
-from rag.errors import CancelledTaskError, LimitExceededError, RagError, UnreadableFileError, UpstreamError
+from rag.errors import CancelledTaskError, LimitExceededError, NoTextError, UnreadableFileError
 from rag.parsers.base import no_progress
 from rag.parsing.layout import joined, page_count, result_pages
 from rag.parsing.parameters import asked
@@ -18,65 +17,16 @@ from rag.parsing.wishes import parser_options, report, table_style, wanted_pages
 from rag.types import Document
 from state.cloud.blobs import CloudFiles, write_whole
 from state.cloud.jobs import CloudJob
-from workers.cloud.documents import Reading, drop_parsed, read_file, stopped_with
-from workers.cloud.registry import Done, Next, Outcome
+from workers.cloud.documents import Reading, read_file, stopped_with
+from workers.cloud.registry import Done
 from workers.runtime import Runtime
 
 JSON, TEXT, MARKDOWN = "result.json", "result.txt", "result.md"
-HOOK_ATTEMPTS = 3
 
 
-def parse(runtime: Runtime, job: CloudJob) -> Outcome:
+def parse(runtime: Runtime, job: CloudJob) -> Done:
     """Read the file and leave its results."""
-    try:
-        result = _result(runtime, job)
-    except (CancelledTaskError, UpstreamError):
-        raise
-    except RagError as error:
-        if not hooks_of(job.request):
-            raise
-        return Next("ask", {"error": error.message})
-    return Next("ask", {"result": result}) if hooks_of(job.request) else Done(result)
-
-
-def tell(runtime: Runtime, job: CloudJob) -> Done:
-    """Send what was asked to be told; that nobody listens does not undo the work."""
-    result, error = job.progress.get("result"), job.progress.get("error")
-    event = "parse.error" if error else "parse.success"
-    problems = []
-    for hook in hooks_of(job.request):
-        if hook["events"] and event not in hook["events"]:
-            continue
-        try:
-            post(hook["url"], _body(runtime, job, hook, event), runtime.settings, headers=hook["headers"])
-        except UpstreamError as problem:
-            if job.attempts + 1 < HOOK_ATTEMPTS:
-                raise
-            problems.append(problem.message)
-        except RagError as problem:
-            problems.append(problem.message)
-    if error:
-        return Done(None, "failed", error)
-    return Done({**(result or {}), "webhook_errors": problems})
-
-
-def hooks_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Whom a job tells of its end: address, events (empty: every end), headers, form."""
-    parameters = request.get("parameters") or {}
-    found = [{"url": parameters["webhook_url"]}] if parameters.get("webhook_url") else []
-    for each in parameters.get("webhook_configurations") or []:
-        if each.get("webhook_url"):
-            names = {"url": "webhook_url", "events": "webhook_events", "headers": "webhook_headers"}
-            found.append({key: each.get(name) for key, name in names.items()} | {"form": "event"})
-    return [
-        {
-            "url": each["url"],
-            "events": each.get("events") or [],
-            "headers": each.get("headers") or {},
-            "form": each.get("form", "result"),
-        }
-        for each in found
-    ]
+    return Done(_result(runtime, job))
 
 
 def _result(runtime: Runtime, job: CloudJob) -> dict[str, Any]:
@@ -88,7 +38,11 @@ def _result(runtime: Runtime, job: CloudJob) -> dict[str, Any]:
         raise LimitExceededError(
             f"'{request['file_name']}' has {count:,} pages, more than max_pages_enforced = {cap:,}"
         )
-    pages = result_pages(document, parameters, wanted_pages(parameters, count))
+    wanted = wanted_pages(parameters, count)
+    if count and not wanted:
+        noun = "page" if count == 1 else "pages"
+        raise NoTextError(f"'{request['file_name']}' has {count:,} {noun}, and none of those asked for")
+    pages = result_pages(document, parameters, wanted)
     _check_damage(parameters, len([each for each in pages if each.error]), len(pages))
     plain = [each.plain for each in pages]
     texts = {"text": joined(plain, "text", parameters), "markdown": joined(plain, "md", parameters)}
@@ -119,7 +73,7 @@ def _read(runtime: Runtime, job: CloudJob, parameters: Mapping[str, Any]) -> tup
     given = asked(parameters)
     file_hash, name = job.request["file_hash"], job.request["file_name"]
     if given.get("invalidate_cache"):
-        drop_parsed(runtime.settings, job.project_id, file_hash)
+        CloudFiles.of(runtime.settings, job.project_id).drop_parsed(file_hash)
     is_fresh = bool(given.get("do_not_cache") or given.get("invalidate_cache"))
     reading = Reading(
         parser_options(parameters),
@@ -177,19 +131,6 @@ def _check_damage(parameters: Mapping[str, Any], damaged: int, count: int) -> No
         raise UnreadableFileError(
             f"{damaged} of {count} pages are damaged, more than page_error_tolerance = {most:g} allows"
         )
-
-
-def _body(runtime: Runtime, job: CloudJob, hook: Mapping[str, Any], event: str) -> bytes:
-    error = job.progress.get("error")
-    data: dict[str, Any] = {"job_id": job.id, "status": "ERROR" if error else "SUCCESS", "error": error}
-    if hook["form"] == "event":
-        data |= {"user_metadata": job.request.get("user_metadata") or {}}
-        return orjson.dumps({"event_id": f"{job.id}:{event}", "event_type": event, "data": data})
-    if error is None:
-        folder = CloudFiles.of(runtime.settings, job.project_id).folder("jobs", job.id)
-        data |= {"txt": (folder / TEXT).read_text("utf-8"), "md": (folder / MARKDOWN).read_text("utf-8")}
-        data["json"] = orjson.loads((folder / JSON).read_bytes())["pages"]
-    return orjson.dumps(data)
 
 
 def _write(data: bytes, path: Path) -> None:

@@ -33,7 +33,7 @@ STEPS: Mapping[str, str] = {
     "index_fields/parse": "workers.cloud.index_fields:parse",
     "index_fields/ask": "workers.cloud.index_fields:read",
     "parse/parse": "workers.cloud.parse:parse",
-    "parse/ask": "workers.cloud.parse:tell",
+    "webhook/ask": "workers.cloud.hooks:tell",
     "sync/ask": "workers.cloud.sync:sync",
     "drop/ask": "workers.cloud.sync:drop",
 }
@@ -41,11 +41,13 @@ STEPS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job ends. `error` says why where it failed, or failed in part."""
+    """The job ends. `error` says why where it failed, or failed in part; `afterwards` is called once that is kept:
+    until then the step may have to run again."""
 
     result: Mapping[str, Any] | None = None
     state: JobState = "completed"
     error: str | None = None
+    afterwards: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

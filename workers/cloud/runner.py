@@ -30,6 +30,8 @@ def run_next(runtime: Runtime, stage: str) -> bool:
     bound = {"job_id": job.id, "kind": job.kind, "stage": stage, "project": job.project_id}
     with structlog.contextvars.bound_contextvars(**bound), runtime.cloud_leases.hold(job.id, job.owner):
         _run(runtime, job)
+        if job.request.get("hooks"):
+            announce(runtime, "ask")
         log.info("job.step_done", duration_s=round(time.monotonic() - started, 3))
     return True
 
@@ -66,7 +68,8 @@ def _run(runtime: Runtime, job: CloudJob) -> None:
 
 def _settle(runtime: Runtime, job: CloudJob, outcome: Outcome) -> None:
     if isinstance(outcome, Done):
-        runtime.cloud_jobs.finish(job, outcome.state, result=outcome.result, error=outcome.error)
+        if runtime.cloud_jobs.finish(job, outcome.state, result=outcome.result, error=outcome.error):
+            outcome.afterwards()
     elif runtime.cloud_jobs.go_on(job, outcome.stage, **outcome.progress):
         announce(runtime, outcome.stage)
 

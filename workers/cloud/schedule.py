@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from state.cloud.collections import KINDS, SYNC, Collections, collection_of
+from state.cloud.collections import KINDS, LEAST_INTERVAL_S, SYNC, Collections, collection_of
 from state.cloud.objects import CloudObject, CloudObjects
 from workers.cloud.directories import DIRECTORY_FILE
 from workers.runtime import Runtime
@@ -29,13 +29,14 @@ def start_due_syncs(runtime: Runtime) -> int:
 
 def _is_due(objects: CloudObjects, found: CloudObject) -> bool:
     sync: Mapping[str, Any] = found.body.get(SYNC) or {}
-    last = sync.get("at") or found.created_at
+    last = float(sync.get("at") or found.created_at)
     interval = found.body.get("sync_interval")
     frequency = found.body.get("sync_frequency")
     if frequency == "daily":
         interval = DAY_S
     if interval:
-        return bool(time.time() - last >= interval)
+        ended = float(found.body.get("last_synced_at") or 0)  # what takes longer than the interval gets a rest
+        return bool(time.time() - max(last, ended) >= max(interval, LEAST_INTERVAL_S))
     return (
         frequency == "on_source_change" and objects.changed_at(DIRECTORY_FILE, found.body["source_directory_id"]) > last
     )

@@ -1,7 +1,9 @@
 """Sheets jobs: the regions of a workbook as Parquet files in the folder of the job's results."""
 
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -9,12 +11,14 @@ from uuid import NAMESPACE_URL, uuid5
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rag.errors import NotFoundError
 from rag.parsers.detect import probe_file
 from rag.sheets.extraction import Extraction, FoundRegion, Wish, extract
 from state.cloud.blobs import CloudFiles
 from state.cloud.jobs import CloudJob
 from state.incoming import disk_errors
 from workers.cloud.documents import stopped_with
+from workers.cloud.drafts import drafts_of
 from workers.cloud.registry import Done
 from workers.cloud.runner import require_wanted
 from workers.runtime import Runtime
@@ -26,18 +30,16 @@ def parse(runtime: Runtime, job: CloudJob) -> Done:
     """Read the workbook and write two files for each region: its cells, and facts of them."""
     files = CloudFiles.of(runtime.settings, job.project_id)
     probe = probe_file(files.path(job.request["file_hash"]), job.request["file_name"])
-    folder = files.folder("jobs", job.id)
-    _empty(folder)  # of a try before this one
-    keeper = _Keeper(folder, job.id)
-    is_kept = False
+    draft = drafts_of(files) / f"{job.id}.{secrets.token_hex(8)}"  # its own: another may have taken the job over
+    draft.mkdir()
+    keeper = _Keeper(draft, job.id)
     try:
         with stopped_with(runtime, job), disk_errors():
             found = extract(probe, runtime.assembly.parse_limits, _wish(job.request["config"]), keeper.keep)
-        require_wanted(runtime, job)  # who deletes a job removes its row before its files
-        is_kept = True
+            require_wanted(runtime, job)
+            _publish(runtime, job, draft, files.folder("jobs") / job.id)
     finally:
-        if not is_kept:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
     result = _result(found, keeper.ids, job.request["notes"])
     if found.failures:
         return Done(result, "partial", "; ".join(found.failures))
@@ -62,9 +64,18 @@ class _Keeper:
                 writer.write_table(each)
 
 
-def _empty(folder: Path) -> None:
-    for each in folder.iterdir():
-        each.unlink()
+def _publish(runtime: Runtime, job: CloudJob, draft: Path, folder: Path) -> None:
+    """Put the files in the place of those of a try before this one, which are alike."""
+    former = draft.with_name(f"{draft.name}.former")
+    with suppress(FileNotFoundError):
+        folder.replace(former)
+    draft.replace(folder)
+    shutil.rmtree(former, ignore_errors=True)
+    try:
+        runtime.cloud_jobs.get(job.kind, job.id)
+    except NotFoundError:  # who deletes a job removes its row before its files: both may just have happened
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _wish(config: Mapping[str, Any]) -> Wish:

@@ -20,7 +20,7 @@ from config.outside import name_of
 from config.settings import Settings
 from rag.errors import CancelledTaskError, NotFoundError, RagError
 from state.cloud.blobs import CloudFiles
-from state.cloud.members import Collection, Member, Members
+from state.cloud.members import TOLD, Collection, Member, Members
 from state.cloud.objects import CloudObject, CloudObjects, Wanted
 from state.cloud.shelf import FileShelf
 
@@ -124,12 +124,17 @@ def _align(
     except RagError as error:
         _note(objects, link, "error", {"": error.message})
         return
-    put = [_member(source, each) for each in haul.files]
     known = {each.id: each for each in mine}
+    put = [_member(source, each, known) for each in haul.files]
     changed = [each for each in put if _facts(each) != _facts(known.get(each.id))]
     gone = known.keys() - {each.id for each in put}
     if changed or gone:
-        Members(objects).update(collection, put=changed, remove=sorted(gone))
+        try:
+            check()  # a download may take longer than a deletion waits
+            Members(objects).update(collection, put=changed, remove=sorted(gone))
+        except (CancelledTaskError, NotFoundError):
+            shelf.release({each.file_hash for each in haul.files})  # no member holds what was brought
+            raise
     _note(objects, link, "error" if haul.errors and not haul.files else "success", haul.errors)
 
 
@@ -235,10 +240,14 @@ def _is_plain(name: str, folder: int) -> bool:
         return False
 
 
-def _member(source: CloudObject, pulled: Pulled) -> Member:
+def _member(source: CloudObject, pulled: Pulled, known: Mapping[str, Member]) -> Member:
+    """What a client said of the file stays, as long as the source has it."""
     member_id = str(uuid5(_NAMES, f"{source.id}/{pulled.key}"))
-    extra = {"data_source_id": source.id, "key": pulled.key, "stamp": pulled.stamp}
+    extra: dict[str, Any] = {"data_source_id": source.id, "key": pulled.key, "stamp": pulled.stamp}
     metadata: dict[str, Any] = {**(source.body.get("custom_metadata") or {}), "source": pulled.key}
+    before = known.get(member_id)
+    if before is not None and before.extra.get(TOLD):
+        metadata, extra[TOLD] = dict(before.metadata), True
     return Member(
         id=member_id,
         file_hash=pulled.file_hash,

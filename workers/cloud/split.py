@@ -5,12 +5,13 @@ model that writes, that one is asked about what is doubtful in `ask`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rag.errors import NotFoundError
+from rag.errors import NoTextError, NotFoundError
 from rag.splitting.evidence import Evidence
 from rag.splitting.labels import Category, Page
 from rag.splitting.segments import Segment, merge_short
@@ -18,6 +19,7 @@ from rag.splitting.split import Looked, ask_model, look, split
 from state.cloud.blobs import CloudFiles, write_whole
 from state.cloud.jobs import CloudJob
 from workers.cloud.documents import load_parsed
+from workers.cloud.drafts import drafts_of
 from workers.cloud.pages import embedding_of, pages_of, project_of, writing_model
 from workers.cloud.registry import Done, Next
 from workers.cloud.runner import require_wanted
@@ -51,9 +53,7 @@ def ask(runtime: Runtime, job: CloudJob) -> Done:
 
     if model is not None:
         looked = ask_model(pages, categories_of(job), looked, asked, allows_none=job.request["policy"] != "forbid")
-    done = _done(job, pages, looked)
-    path.unlink(missing_ok=True)
-    return done
+    return replace(_done(job, pages, looked), afterwards=lambda: path.unlink(missing_ok=True))
 
 
 def categories_of(job: CloudJob) -> list[Category]:
@@ -61,7 +61,15 @@ def categories_of(job: CloudJob) -> list[Category]:
 
 
 def _pages(runtime: Runtime, job: CloudJob) -> list[Page]:
-    return pages_of(load_parsed(runtime.settings, job.project_id, job.progress["parsed"]))
+    pages = pages_of(load_parsed(runtime.settings, job.project_id, job.progress["parsed"]))
+    wanted = job.request.get("target_pages")  # counted from 0
+    if wanted is None:
+        return pages
+    chosen = set(wanted)
+    found = [page for page in pages if page.number - 1 in chosen]
+    if not found:
+        raise NoTextError(f"target_pages names no page of this file, which has {len(pages)}")
+    return found
 
 
 def _done(job: CloudJob, pages: Sequence[Page], looked: Looked) -> Done:
@@ -80,7 +88,7 @@ def _told(segment: Segment) -> dict[str, Any]:
 
 
 def _kept(runtime: Runtime, job: CloudJob) -> Path:
-    return CloudFiles.of(runtime.settings, job.project_id).folder("jobs") / f"{job.id}.npz"
+    return drafts_of(CloudFiles.of(runtime.settings, job.project_id)) / f"{job.id}.npz"
 
 
 def _save(path: Path, looked: Looked) -> None:

@@ -44,7 +44,12 @@ def sync(runtime: Runtime, job: CloudJob) -> Done:
         found = collections.find(collection)
         if found is None:
             return Done(state="cancelled", error=f"the {collection.kind} was deleted")
-        report = _Alignment(runtime, job, collection).run(found)
+        try:
+            report = _Alignment(runtime, job, collection).run(found)
+        except NotFoundError:
+            if collections.find(collection) is None:
+                continue
+            raise
         if collections.release(collection, job.id, seen):
             break
     collections.record(collection, report.errors)
@@ -108,6 +113,7 @@ class _Alignment:
             check = partial(require_wanted, self._runtime, self._job)
             gone = take_in_sources(self._runtime.settings, self._objects, self._collection, check)
         release_bytes(self._runtime, self._collection.project_id, gone)
+        require_wanted(self._runtime, self._job)
 
     def _wanted(self) -> dict[str, str]:
         """Hash → name, as its first member has it."""

@@ -9,9 +9,9 @@ from server.llamacloud.schemas.agent_data import (
     AgentData,
     AgentDataAggregate,
     AgentDataCreate,
+    AgentDataDelete,
     AgentDataDeleted,
     AgentDataPage,
-    AgentDataQuery,
     AgentDataSearch,
     AgentDataUpdate,
     AggregatePage,
@@ -53,8 +53,10 @@ def aggregate_agent_data(body: AgentDataAggregate, scope: ScopeDep, service: Ser
 
 
 @router.post(f"{PATH}/:delete", operation_id="cloud_agent_data_delete_by_query")
-def delete_agent_data_by_query(body: AgentDataQuery, scope: ScopeDep, service: ServiceDep) -> AgentDataDeleted:
-    """Delete the documents that meet a filter; without one, the whole collection."""
+def delete_agent_data_by_query(body: AgentDataDelete, scope: ScopeDep, service: ServiceDep) -> AgentDataDeleted:
+    """Delete the documents that meet a filter; without one, the whole collection.
+
+    A filter that restricts nothing and unknown fields are refused."""
     return AgentDataDeleted(deleted_count=service.delete_matching(scope, body))
 
 

@@ -156,14 +156,22 @@ def create_job(body: JobCreate, service: ServiceDep, is_official: OfficialDep, f
         config=body.config_override,
         priority=body.priority,
         from_ui=from_ui,
+        ignored=body.ignored(),
     )
     return job_view(found, is_client=is_official)
 
 
 @router.get(JOBS, operation_id="cloud_extraction_jobs_list")
-def list_jobs(extraction_agent_id: AgentIdQuery, service: ServiceDep, is_official: OfficialDep) -> list[JobView]:
-    """The jobs of an agent, oldest first."""
-    return [job_view(each, is_client=is_official) for each in service.jobs(extraction_agent_id)]
+def list_jobs(
+    extraction_agent_id: AgentIdQuery,
+    service: ServiceDep,
+    is_official: OfficialDep,
+    skip: Annotated[int, Query(ge=0, le=10**9, description="How many of the newest to leave out.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 1_000,
+) -> list[JobView]:
+    """The newest jobs of an agent, oldest first."""
+    found = service.jobs(extraction_agent_id, skip=skip, limit=limit)
+    return [job_view(each, is_client=is_official) for each in found]
 
 
 @router.post(f"{JOBS}/batch", operation_id="cloud_extraction_jobs_batch")
@@ -177,6 +185,7 @@ def create_jobs(
         schema=body.data_schema_override,
         config=body.config_override,
         from_ui=from_ui,
+        ignored=body.ignored(),
     )
     return [job_view(each, is_client=is_official) for each in made]
 

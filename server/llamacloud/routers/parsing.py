@@ -79,6 +79,7 @@ def get_parsing_job_details(job_id: str, service: ServiceDep) -> FirstJobDetails
         file_id=job.request["file_id"],
         file_name=job.request["file_name"],
         job_metadata=metadata_of(job.result) if job.result else None,
+        webhook_errors=service.hook_errors(job),
         created_at=stamp(job.created_at),
         updated_at=stamp(job.updated_at),
     )

@@ -66,7 +66,7 @@ def list_pipelines(
     if pipeline_type not in (None, "MANAGED"):
         return []
     found = pipelines.all(scope, name=pipeline_name, project_name=project_name)
-    return [pipelines.view(each, official=official) for each in found]
+    return pipelines.views(found, official=official)
 
 
 @router.post("/v1/pipelines", operation_id="cloud_pipeline_create", status_code=201)

@@ -34,6 +34,7 @@ async def get_service(cloud: CloudDep) -> SignedService:
 SignedDep = Annotated[SignedService, Depends(get_service)]
 
 
+@router.head("/v1/signed/{token}", include_in_schema=False)
 @router.get(
     "/v1/signed/{token}",
     operation_id="cloud_signed_download",

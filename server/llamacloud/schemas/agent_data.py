@@ -1,10 +1,11 @@
 """Wire models of agent data. What is sent besides is accepted and ignored."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
+from server.llamacloud.schemas.noticing import PLACES
 from state.cloud.agent_data import MAX_OFFSET
 
 
@@ -36,6 +37,15 @@ class FilterOperation(BaseModel):
     )
     excludes: list[Operand | None] | None = Field(None, description="The opposite of `includes`.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, sent: Any) -> Any:
+        """A condition that is left out finds more than was meant, and deletes it."""
+        unknown = [str(each) for each in sent if each not in cls.model_fields] if isinstance(sent, dict) else []
+        if unknown:
+            raise ValueError(f"no operation {unknown[0][:100]!r}. Known: {', '.join(cls.model_fields)}")
+        return sent
+
 
 class AgentDataCreate(BaseModel):
     data: dict[str, Any]
@@ -60,6 +70,28 @@ class AgentDataQuery(BaseModel):
 
     def operations(self) -> dict[str, dict[str, Any]]:
         return {name: each.model_dump(exclude_none=True) for name, each in (self.filter or {}).items()}
+
+
+class AgentDataDelete(AgentDataQuery):
+    """Nothing unknown is accepted here: a filter under another name would delete everything."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, sent: Any) -> Any:
+        known = sorted({*cls.model_fields, *PLACES})
+        unknown = [str(each) for each in sent if each not in known] if isinstance(sent, dict) else []
+        if unknown:
+            raise ValueError(f"unknown field {unknown[0][:100]!r}, nothing deleted. Known: {', '.join(known)}")
+        return sent
+
+    @model_validator(mode="after")
+    def _refuse_open(self) -> Self:
+        if open_ones := [name for name, operations in self.operations().items() if not operations]:
+            raise ValueError(
+                f"filter.{open_ones[0][:100]} restricts nothing, nothing was deleted: give it an operation with a "
+                "value (null: {'includes': [null]}), or leave the filter out to delete the whole collection"
+            )
+        return self
 
 
 class AgentDataPaged(AgentDataQuery):

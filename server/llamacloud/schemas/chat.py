@@ -3,13 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from server.llamacloud.schemas.text import Plain
 
 MAX_PROMPT_CHARS = 100_000
 
-Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
+
+def _said(text: str) -> str:
+    if not text:
+        raise ValueError("it is blank: say something")
+    return text
+
+
+Prompt = Annotated[Plain, StringConstraints(strip_whitespace=True, max_length=MAX_PROMPT_CHARS), AfterValidator(_said)]
 
 
 class CreateSessionRequest(BaseModel):
@@ -23,7 +30,9 @@ class TitleRequest(BaseModel):
 
 
 class StreamRequest(BaseModel):
-    index_ids: list[Plain] = Field(description="What to look into, at most 10; empty for those of the session.")
+    index_ids: list[Plain] = Field(
+        description="What to look into, at most 10; empty for those that the session was made with."
+    )
     prompt: Prompt
     require_all_indexes: bool | None = Field(
         None, description="True: an index that cannot be searched ends the turn, in place of being left out."

@@ -1,10 +1,12 @@
-"""Wire models of classify jobs, in both generations. What is sent besides is accepted and ignored."""
+"""Wire models of classify jobs, in both generations. What is sent besides is accepted, has no
+effect, and is named in the job."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
+from server.llamacloud.schemas.noticing import Noticing
 from server.llamacloud.schemas.text import Plain
 
 ClassifyStatus: TypeAlias = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
@@ -29,15 +31,17 @@ Rules = Annotated[list[ClassifyRule], Field(min_length=1, max_length=MAX_RULES),
 PageIndex = Annotated[int, Field(ge=0, le=MAX_PAGES)]
 
 
-class ClassifierParsing(BaseModel):
-    lang: str | None = Field(None, description="Without effect: files are classified by their text layer.")
+class ClassifierParsing(Noticing):
+    without_effect: ClassVar[frozenset[str]] = frozenset({"lang"})
+
+    lang: str | None = Field(None, description="No effect: files are classified by their text layer.")
     max_pages: int | None = Field(None, ge=0, le=MAX_PAGES, description="0: all.")
     target_pages: Annotated[list[PageIndex], Field(max_length=10_000)] | None = Field(
         None, description="Counted from 0."
     )
 
 
-class ClassifierCreate(BaseModel):
+class ClassifierCreate(Noticing):
     file_ids: list[str] = Field(min_length=1, max_length=MAX_FILES)
     rules: Rules
     mode: Literal["FAST", "MULTIMODAL"] | None = Field(
@@ -54,6 +58,7 @@ class ClassifierJobView(BaseModel):
     status: ClassifierStatus
     mode: Literal["FAST"] = "FAST"
     parsing_configuration: dict[str, Any] | None = None
+    ignored_parameters: list[str] = Field(default_factory=list, description="What was sent and has no effect.")
     error_message: str | None = None
     job_record_id: str
     created_at: datetime
@@ -89,21 +94,23 @@ class ClassifierResults(BaseModel):
     total_size: int
 
 
-class ClassifyParsing(BaseModel):
-    lang: str | None = Field(None, description="Without effect: files are classified by their text layer.")
+class ClassifyParsing(Noticing):
+    without_effect: ClassVar[frozenset[str]] = frozenset({"lang"})
+
+    lang: str | None = Field(None, description="No effect: files are classified by their text layer.")
     max_pages: int | None = Field(None, ge=0, le=MAX_PAGES)
     target_pages: Annotated[Plain, StringConstraints(max_length=2_000)] | None = Field(
         None, description="Pages and ranges such as `1,3-5`, counted from 1."
     )
 
 
-class ClassifyConfiguration(BaseModel):
+class ClassifyConfiguration(Noticing):
     rules: Rules
     mode: Literal["FAST"] | None = None
     parsing_configuration: ClassifyParsing | None = None
 
 
-class ClassifyCreate(BaseModel):
+class ClassifyCreate(Noticing):
     """The document is a file or a parse job; the former names of `file_input` are accepted as well."""
 
     file_input: str | None = None
@@ -117,6 +124,7 @@ class ClassifyView(BaseModel):
     id: str
     configuration: dict[str, Any]
     configuration_id: str | None = None
+    ignored_parameters: list[str] = Field(default_factory=list, description="What was sent and has no effect.")
     document_input_type: str
     file_input: str
     parse_job_id: str | None = None

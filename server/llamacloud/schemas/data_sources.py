@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, field_validator
 
 from server.llamacloud.schemas.directories import Metadata
-from server.llamacloud.schemas.text import Name, Plain
+from server.llamacloud.schemas.text import Name, Plain, brought_up
 
 MAX_SOURCES = 100
 MAX_INTERVAL_S = 366 * 86_400
@@ -52,16 +52,22 @@ class PipelineSourceInput(BaseModel):
 
     data_source_id: str | None = None
     sync_interval: float | None = Field(
-        None, ge=0, le=MAX_INTERVAL_S, allow_inf_nan=False, description="Seconds; the pipeline's shortest one counts."
+        None, ge=0, le=MAX_INTERVAL_S, allow_inf_nan=False, description="Seconds, at least 60; the shortest one counts."
     )
     name: Name | None = None
     source_type: Plain | None = Field(None, max_length=100)
     config: Config = Field(default_factory=dict, validation_alias=AliasChoices("config", "component"))
     custom_metadata: Metadata | None = None
 
+    _interval = field_validator("sync_interval")(brought_up)
+
 
 class PipelineSourceUpdate(BaseModel):
-    sync_interval: float | None = Field(None, ge=0, le=MAX_INTERVAL_S, allow_inf_nan=False)
+    sync_interval: float | None = Field(
+        None, ge=0, le=MAX_INTERVAL_S, allow_inf_nan=False, description="Less than 60 are made 60."
+    )
+
+    _interval = field_validator("sync_interval")(brought_up)
 
 
 class PipelineSourceView(DataSourceView):

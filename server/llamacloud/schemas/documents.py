@@ -1,17 +1,23 @@
 """Documents of a pipeline that come as text."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from server.llamacloud.schemas.text import Key
+from server.llamacloud.schemas.text import Key, Plain
 
 MAX_DOCUMENTS = 10_000
 MAX_LIMIT = 1_000
 
 
+def _worded(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a document needs a text: this one is empty")
+    return text
+
+
 class DocumentInput(BaseModel):
-    text: str = Field(description="Stored as a UTF-8 text file.")
+    text: Annotated[Plain, AfterValidator(_worded)] = Field(description="Stored as a UTF-8 text file; not empty.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Comes back with each hit, and filters it.")
     id: Key | None = Field(None, description="Absent: a new one. A document of the same id is replaced.")
     excluded_embed_metadata_keys: list[str] | None = Field(None, description="Kept; no metadata is embedded.")

@@ -6,13 +6,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from server.llamacloud.schemas.extraction import Config, DataSchema, Id, Json, Prompt
+from server.llamacloud.schemas.noticing import Noticing
 from server.llamacloud.schemas.text import Name
 
 ExtractStatus = Literal["PENDING", "THROTTLED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
 """THROTTLED never occurs; it may be asked for."""
 
 
-class ExtractCreate(BaseModel):
+class ExtractCreate(Noticing):
     """Either `configuration` or `configuration_id`; what stands in both is taken from `configuration`."""
 
     file_input: Id | None = Field(None, description="The id of a file, or of a parse job whose file it is.")

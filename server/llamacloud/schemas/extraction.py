@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from server.llamacloud.schemas.noticing import Noticing
 from server.llamacloud.schemas.text import Name, Plain
 
 Json = dict[str, Any]
@@ -64,7 +65,7 @@ class AgentDeleted(BaseModel):
     deleted: bool = True
 
 
-class JobCreate(BaseModel):
+class JobCreate(Noticing):
     """Either `file_ids`, or `file_id` as the vendor's clients send it."""
 
     extraction_agent_id: Id
@@ -75,7 +76,7 @@ class JobCreate(BaseModel):
     priority: str | None = Field(None, description="low, medium, high or critical: which waiting job is taken first.")
 
 
-class BatchCreate(BaseModel):
+class BatchCreate(Noticing):
     """One job for each file."""
 
     extraction_agent_id: Id
@@ -89,7 +90,7 @@ class FileData(BaseModel):
     mime_type: Annotated[str, StringConstraints(max_length=200)]
 
 
-class StatelessRun(BaseModel):
+class StatelessRun(Noticing):
     """One of `file_id`, `text` and `file`."""
 
     config: Config | None = None
@@ -148,7 +149,9 @@ class ResultView(BaseModel):
     results: list[FileResult] = Field(description="One for each file, in the order of `file_ids`.")
     run_id: str
     extraction_agent_id: str
-    data: Any = Field(description="Of one file; a list of several files' data.")
+    data: Any = Field(
+        description="Of one file; of several a list in the order of `file_ids`, null for a file that failed."
+    )
     extraction_metadata: Json
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from server.llamacloud.schemas.text import Plain
 
@@ -25,6 +25,7 @@ class FirstJobDetails(FirstJob):
     file_id: str
     file_name: str
     job_metadata: dict[str, Any] | None = None
+    webhook_errors: list[str] = Field(description="Why webhooks could not be told of the end of the job.")
     created_at: datetime
     updated_at: datetime
 
@@ -61,6 +62,7 @@ class ParseJobView(BaseModel):
     status: ParseStatus
     name: str | None = None
     tier: str | None = None
+    user_metadata: dict[str, Any] | None = None
     error_message: str | None = None
     created_at: datetime
     updated_at: datetime

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, StringConstraints, field_validator
 
-from server.llamacloud.schemas.text import JsonMap, Key, Name, Plain
+from server.llamacloud.schemas.text import JsonMap, Key, Name, Plain, brought_up
 
 PipelineName = Annotated[
     Name,
@@ -42,7 +42,9 @@ class PipelineSettings(BaseModel):
 
     embedding_model: Plain | None = Field(None, max_length=500, description="Absent: the project's default.")
     embedding_config: JsonMap | None = Field(None, description="`component.model_name` is another `embedding_model`.")
-    sync_interval: int | None = Field(None, ge=0, le=MAX_INTERVAL_S, description="Seconds; 0: only when asked for.")
+    sync_interval: int | None = Field(
+        None, ge=0, le=MAX_INTERVAL_S, description="Seconds; 0: only when asked for; less than 60 are made 60."
+    )
     transform_config: JsonMap | None = Field(None, description="How text is cut: {mode, chunk_size, chunk_overlap}, …")
     llama_parse_parameters: JsonMap | None = Field(None, description="Those without effect: `ignored_parameters`.")
     preset_retrieval_parameters: RetrievalOptions | None = None
@@ -58,6 +60,8 @@ class PipelineSettings(BaseModel):
     @classmethod
     def _empty(cls, value: Any) -> Any:
         return None if value == {} else value
+
+    _interval = field_validator("sync_interval")(brought_up)
 
 
 class PipelineCreate(PipelineSettings):

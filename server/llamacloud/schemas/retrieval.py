@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator, model_validator
 
 from server.llamacloud.schemas.text import Plain
 
@@ -35,6 +35,14 @@ class StaticFilters(BaseModel):
 
     parsed_directory_file_id: TextFilter | None = Field(None, description="The file that a chunk is from.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, sent: Any) -> Any:
+        unknown = [str(each) for each in sent if each not in cls.model_fields] if isinstance(sent, dict) else []
+        if unknown:
+            raise ValueError(f"no field {unknown[0][:100]!r}. Known: {', '.join(cls.model_fields)}")
+        return sent
+
 
 class Rerank(BaseModel):
     """Reranking needs a `reranker` in the default retrieval strategy of the project's llamafarm.yaml."""
@@ -64,6 +72,27 @@ class RetrieveRequest(BaseModel):
         None, allow_inf_nan=False, description="Least `score`; applied before reranking."
     )
     top_k: int | None = Field(None, ge=1, description="Most results. Default 10; more than 500 are 500.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_other_names(cls, sent: Any) -> Any:
+        """Other unknown fields are ignored; without its filter a search finds what was not meant to be found."""
+        for name in ("filters", "filter"):
+            if isinstance(sent, dict) and sent.get(name) is not None:
+                raise ValueError(f"no field {name!r}: filters are sent as custom_filters (or static_filters)")
+        return sent
+
+    @field_validator("custom_filters", mode="before")
+    @classmethod
+    def _require_conditions(cls, sent: Any) -> Any:
+        for name, given in sent.items() if isinstance(sent, dict) else ():
+            if given is not None and not isinstance(given, dict | list):
+                shown = given[:60] if isinstance(given, str) else given
+                raise ValueError(
+                    f"custom_filters.{str(name)[:100]}: expected {{'operator': 'eq', 'value': {shown!r}}}, or a list "
+                    f"of such bounds of a range, got {shown!r}"
+                )
+        return sent
 
 
 class AttachmentRef(BaseModel):

@@ -1,11 +1,12 @@
-"""Wire models of split jobs. What is sent besides is accepted and ignored."""
+"""Wire models of split jobs. What is sent besides is accepted, has no effect, and is named in the job."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from rag.splitting.segments import Policy
+from server.llamacloud.schemas.noticing import Noticing
 from server.llamacloud.schemas.text import Plain
 
 SplitStatus: TypeAlias = Literal["pending", "processing", "completed", "failed", "cancelled"]
@@ -27,25 +28,32 @@ def _different(categories: list[SplitCategory]) -> list[SplitCategory]:
     names = [each.name.strip() for each in categories]
     if len(set(names)) < len(names) or "" in names:
         raise ValueError("each category needs a name of its own")
+    if "uncategorized" in names:
+        raise ValueError("'uncategorized' names the pages that fit no category: call this one something else")
     return categories
 
 
 Categories = Annotated[list[SplitCategory], Field(min_length=1, max_length=MAX_CATEGORIES), AfterValidator(_different)]
 
 
-class SplittingStrategy(BaseModel):
+class SplittingStrategy(Noticing):
+    without_effect: ClassVar[frozenset[str]] = frozenset({"custom_instructions"})
+
     allow_uncategorized: Annotated[Policy, BeforeValidator(_policy)] | None = Field(
         None,
         description="forbid (the default): every page gets one of the categories; include: pages that fit none are "
         "`uncategorized`; omit: those are left out. true stands for include, false for forbid.",
     )
     min_pages_per_split: int | None = Field(None, ge=1, description="Shorter segments are joined to a neighbour.")
-    custom_instructions: str | None = Field(None, description="Without effect here.")
+    custom_instructions: str | None = Field(None, description="No effect; the job says so in `ignored_parameters`.")
 
 
-class SplitConfiguration(BaseModel):
+class SplitConfiguration(Noticing):
     categories: Categories
     splitting_strategy: SplittingStrategy | None = None
+    target_pages: Annotated[Plain, StringConstraints(max_length=2_000)] | None = Field(
+        None, description="Which pages to split: pages and ranges such as `1,3-5`, counted from 1. Absent: all."
+    )
 
 
 class SplitDocumentInput(BaseModel):
@@ -53,7 +61,7 @@ class SplitDocumentInput(BaseModel):
     value: str
 
 
-class SplitCreate(BaseModel):
+class SplitCreate(Noticing):
     """The document stands in `document_input` or `file_input`; the configuration in `configuration`, at the top, or is
     named by `configuration_id`."""
 
@@ -97,6 +105,8 @@ class SplitJobView(BaseModel):
     status: SplitStatus
     splitting_strategy: SplitStrategyView
     configuration_id: str | None = None
+    target_pages: str | None = None
+    ignored_parameters: list[str] = Field(default_factory=list, description="What was sent and has no effect.")
     error_message: str | None = None
     result: SplitResult | None = None
     created_at: datetime

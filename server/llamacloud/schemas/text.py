@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints
 
+from state.cloud.collections import LEAST_INTERVAL_S
+
 MAX_NAME_CHARS = 3_000
 MAX_KEY_CHARS = 1_000
 
@@ -18,3 +20,8 @@ Plain = Annotated[str, AfterValidator(_plain)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_plain)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS), AfterValidator(_plain)]
 JsonMap = dict[str, Any]
+
+
+def brought_up(seconds: float | None) -> float | None:
+    """An interval between syncs; 0 is for none."""
+    return max(seconds, LEAST_INTERVAL_S) if seconds else seconds

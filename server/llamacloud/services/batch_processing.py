@@ -169,6 +169,9 @@ class BatchService:
         parameters = config.get("parameters") or {}
         if not isinstance(parameters, Mapping):
             raise InvalidInputError("job_config.parameters: expected an object")
+        if config.get("type") not in (None, "parse"):
+            shown = str(config["type"])[:60]
+            raise InvalidInputError(f"job_config.type = {shown!r}: only parse is known; rules classify files")
         if config.get("job_name") not in (None, "parse_raw_file_job"):
             raise InvalidInputError("job_config.job_name: only parse_raw_file_job is known")
         if config.get("webhook_url") and not parameters.get("webhook_url"):

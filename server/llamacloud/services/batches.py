@@ -1,8 +1,9 @@
 """Batches of the second generation: one job of a saved configuration for each file of a directory."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from rag.errors import ConflictError, InvalidInputError
 from server.llamacloud.engine import CloudEngine
@@ -18,11 +19,14 @@ from server.llamacloud.schemas.batches import (
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.batch_processing import Source, directory_sources
 from server.llamacloud.services.configurations import Configurations
-from server.llamacloud.services.extract import ExtractService
-from server.llamacloud.services.parsing import check_parameters, parse_job, second_generation
+from server.llamacloud.services.extract_jobs import checked_schema, file_job
+from server.llamacloud.services.parse_configuration import second_generation
+from server.llamacloud.services.parsing import check_parameters, parse_job
 from server.llamacloud.times import seconds_of, stamp
 from state.cloud.ids import new_id
+from state.cloud.job_lists import JobLists
 from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
+from state.cloud.objects import CloudObject
 
 KIND = "batch_v2"
 WORDS: Mapping[JobState, RunStatus] = {
@@ -56,7 +60,7 @@ class RunService:
             check_parameters(self._cloud, parameters, project_id)
             made = [parse_job(each.file, parameters, settings) for each in sources]
         else:
-            made = [self._extract(each, settings, job.configuration_id) for each in sources]
+            made = _extractions(sources, settings, job.configuration_id)
         items = [
             replace(each, item_key=source.item_id, name=source.name) for source, each in zip(sources, made, strict=True)
         ]
@@ -85,7 +89,9 @@ class RunService:
             created_to=seconds_of(created[1]),
         )
         page = self._cloud.jobs.page(KIND, wanted, token, size)
-        items = [self._view(each, expand) for each in page.items]
+        items = self._views(page.items, expand)
+        if status in ("PENDING", "THROTTLED") and any(each.status != status for each in items):
+            return RunPage(items=[], total_size=0)  # of one project, all that wait are throttled or none is
         return RunPage(items=items, next_page_token=page.next_page_token, total_size=page.total_size)
 
     def cancel(self, job_id: str) -> RunView:
@@ -94,35 +100,69 @@ class RunService:
             raise ConflictError(f"Batch {job.id!r} has ended already: it is {WORDS[job.state]}")
         return self._view(self._job(job_id))
 
-    def _extract(self, source: Source, settings: dict[str, object], configuration_id: str) -> NewJob:
-        service = ExtractService(self._cloud, self._scope)
-        return service.job_for(source.file.id, settings, configuration_id=configuration_id)
-
     def _job(self, job_id: str) -> CloudJob:
         return self._cloud.jobs.get(KIND, job_id, self._scope.visible)
 
     def _view(self, job: CloudJob, expand: Collection[str] = ()) -> RunView:
+        return self._views([job], expand)[0]
+
+    def _views(self, jobs: Sequence[CloudJob], expand: Collection[str]) -> list[RunView]:
         unknown = sorted(set(expand) - {"results"})
         if unknown:
             raise InvalidInputError(f"expand = {unknown[0][:60]!r}: known is results")
-        return RunView(
-            id=job.id,
-            config=RunConfig.model_validate(job.request["config"]),
-            project_id=job.project_id,
-            source_directory_id=job.request["source_directory_id"],
-            status=self._status(job),
-            created_at=stamp(job.created_at),
-            updated_at=stamp(job.updated_at),
-            results=[_result(each) for each in self._cloud.jobs.items(job.id)] if "results" in expand else None,
+        busy = self._busy({each.project_id for each in jobs if each.state == "waiting"})
+        lists = JobLists(self._cloud.engine.database)
+        items = lists.items_of([each.id for each in jobs]) if "results" in expand else None
+        return [_run(each, busy, None if items is None else items[each.id]) for each in jobs]
+
+    def _busy(self, project_ids: Collection[str]) -> set[str]:
+        """Projects in which a batch is under way."""
+        return {
+            each
+            for each in project_ids
+            for kind in (KIND, "batch")
+            if self._cloud.jobs.slice(kind, JobFilter(project_id=each, states=("running",)), limit=1, offset=0)[1]
+        }
+
+
+def _run(job: CloudJob, busy: Collection[str], items: Sequence[CloudJob] | None) -> RunView:
+    """One of which nothing has begun while workers are busy with others waits for them."""
+    is_throttled = job.state == "waiting" and job.project_id in busy
+    return RunView(
+        id=job.id,
+        config=RunConfig.model_validate(job.request["config"]),
+        project_id=job.project_id,
+        source_directory_id=job.request["source_directory_id"],
+        status="THROTTLED" if is_throttled else WORDS[job.state],
+        created_at=stamp(job.created_at),
+        updated_at=stamp(job.updated_at),
+        results=None if items is None else [_result(each) for each in items],
+    )
+
+
+def _extractions(sources: Sequence[Source], settings: Mapping[str, Any], configuration_id: str) -> list[NewJob]:
+    """Files that were deleted since are read from what the directory keeps of them."""
+    schema = checked_schema(settings.get("data_schema"))
+    if schema is None:
+        raise InvalidInputError(f"configuration {configuration_id!r} has no data_schema: say in it what is to be read")
+    options = {name: value for name, value in settings.items() if name != "data_schema"}
+
+    def made(file: CloudObject) -> NewJob:
+        if file.ref is None:
+            raise InvalidInputError(f"the bytes of file {file.id!r} have not arrived yet; send them to its link first")
+        return file_job(
+            "extract",
+            file,
+            schema=schema,
+            config=options,
+            item_key=file.id,
+            params_hash=configuration_id,
+            file_input=file.id,
+            document_input_type="file_id",
+            configuration_id=configuration_id,
         )
 
-    def _status(self, job: CloudJob) -> RunStatus:
-        """One of which nothing has begun while workers are busy with others waits for them."""
-        if job.state != "waiting":
-            return WORDS[job.state]
-        running = JobFilter(project_id=job.project_id, states=("running",))
-        is_busy = any(self._cloud.jobs.slice(kind, running, limit=1, offset=0)[1] for kind in (KIND, "batch"))
-        return "THROTTLED" if is_busy else "PENDING"
+    return [made(each.file) for each in sources]
 
 
 def _states(status: RunStatus) -> tuple[JobState, ...]:
@@ -131,6 +171,7 @@ def _states(status: RunStatus) -> tuple[JobState, ...]:
 
 
 def _result(job: CloudJob) -> RunResult:
+    error = job.error if job.is_final else None
     kind = "parse_v2" if job.kind == "parse" else "extract_v2"
     reference = JobReference.model_validate({"id": job.id, "type": kind})
-    return RunResult(source_directory_file_id=job.item_key or "", job_reference=reference, error_message=None)
+    return RunResult(source_directory_file_id=job.item_key or "", job_reference=reference, error_message=error)

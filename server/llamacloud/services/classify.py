@@ -1,6 +1,5 @@
 """Classify jobs, in both generations: made, listed and read; the work is workers/cloud/classify.py."""
 
-import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from rag.errors import InvalidInputError, NotFoundError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.classify import (
-    MAX_PAGES,
     ClassifierCreate,
     ClassifierJobPage,
     ClassifierJobView,
@@ -25,7 +23,7 @@ from server.llamacloud.schemas.classify import (
 )
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.configurations import Configurations
-from server.llamacloud.services.job_input import job_input
+from server.llamacloud.services.job_input import job_input, read_pages
 from server.llamacloud.services.split import checked
 from server.llamacloud.times import seconds_of, stamp
 from state.cloud.ids import USER_ID, new_id
@@ -52,8 +50,6 @@ FIRST_WORDS: Mapping[JobState, ClassifierStatus] = {
     "skipped": "ERROR",
     "cancelled": "CANCELLED",
 }
-_RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
-MAX_RANGE_PAGES = 10_000
 
 
 class ClassifierService:
@@ -76,6 +72,7 @@ class ClassifierService:
             "rules": [each.model_dump() for each in wanted.rules],
             "mode": "FAST",
             "parsing_configuration": wanted.parsing_configuration and wanted.parsing_configuration.model_dump(),
+            "ignored_parameters": wanted.ignored(),
         }
         files = [job_input(self._cloud, self._scope, each) for each in dict.fromkeys(wanted.file_ids)]
         project_id = files[0].file.project_id
@@ -130,6 +127,7 @@ class ClassifierService:
             rules=job.request["rules"],
             status=status,
             parsing_configuration=job.request.get("parsing_configuration"),
+            ignored_parameters=job.request.get("ignored_parameters") or [],
             error_message=job.error if job.is_final else None,
             job_record_id=job.id,
             created_at=stamp(job.created_at),
@@ -158,6 +156,7 @@ class ClassifyService:
             "parsing_configuration": _counted_from_zero(config.parsing_configuration),
             "configuration": config.model_dump(exclude_none=True),
             "configuration_id": wanted.configuration_id,
+            "ignored_parameters": sorted({*wanted.ignored(), *config.ignored()}),
         }
         job = NewJob(
             new_id(SECOND),
@@ -208,20 +207,8 @@ class ClassifyService:
 def _counted_from_zero(parsing: ClassifyParsing | None) -> dict[str, Any] | None:
     if parsing is None:
         return None
-    pages = None if parsing.target_pages is None else _pages(parsing.target_pages)
+    pages = None if parsing.target_pages is None else read_pages(parsing.target_pages)
     return {"lang": parsing.lang, "max_pages": parsing.max_pages, "target_pages": pages}
-
-
-def _pages(text: str) -> list[int]:
-    """`1,3-5` → 0, 2, 3, 4."""
-    found: set[int] = set()
-    for part in text.split(","):
-        match = _RANGE.fullmatch(part.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if not 1 <= first <= last <= MAX_PAGES or last - first >= MAX_RANGE_PAGES:
-            raise InvalidInputError(f"target_pages {text[:60]!r}: expected pages and ranges such as '1,3-5', from 1")
-        found.update(range(first - 1, last))
-    return sorted(found)
 
 
 def _result(job: CloudJob) -> ClassifyResult | None:
@@ -235,6 +222,7 @@ def _view(job: CloudJob) -> ClassifyView:
         id=job.id,
         configuration=request["configuration"],
         configuration_id=request["configuration_id"],
+        ignored_parameters=request.get("ignored_parameters") or [],
         document_input_type=request["document_input_type"],
         file_input=request["file_input"],
         parse_job_id=request["file_input"] if is_parsed else None,

@@ -1,13 +1,15 @@
 """What indexes, pipelines, their files, documents and sources have in common: members, and a sync after a change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from server.llamacloud.engine import CloudEngine
+from server.llamacloud.services.members import MemberLists
 from state.cloud.collections import Collections, CollectionStatus, collection_of
 from state.cloud.index_fields import FIELDS, jobs_of
 from state.cloud.jobs import CloudJob
 from state.cloud.members import Collection, Member, Members
 from state.cloud.objects import CloudObject
+from state.cloud.tallies import Tally, tallies
 
 
 class CollectionService:
@@ -15,10 +17,15 @@ class CollectionService:
         self.cloud = cloud
         self.collections = Collections(cloud.engine.database)
         self.members = Members(cloud.objects)
+        self._lists = MemberLists(cloud)
 
-    def members_of(self, collection: Collection) -> list[Member]:
-        """In the order in which they were added."""
-        return self.members.all(collection)
+    def members_of(self, collection: Collection) -> Sequence[Member]:
+        """In the order in which they were added. Not to be changed."""
+        return self._lists.all(collection)
+
+    def tallies(self, collections: Sequence[CloudObject]) -> Mapping[str, Tally]:
+        """Of those, all of one kind, that are at rest: what a list tells without a look at each file."""
+        return tallies(self.cloud.engine.database, collections)
 
     def put(self, collection: Collection, members: Sequence[Member]) -> CloudJob:
         """Add members or replace those of the same id, and start a sync; returns the sync's job.

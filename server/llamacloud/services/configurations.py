@@ -1,13 +1,16 @@
 """Saved parameters of products, to be named by id where work is started."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import aliased
 
 from rag.errors import InvalidInputError, NotFoundError
+from rag.extraction.schemas import read_schema
 from server.llamacloud.engine import CloudEngine
+from server.llamacloud.schemas.classify import ClassifyConfiguration
 from server.llamacloud.schemas.configurations import (
     PRODUCT_TYPES,
     ConfigurationCreate,
@@ -15,6 +18,7 @@ from server.llamacloud.schemas.configurations import (
     ConfigurationUpdate,
     ConfigurationView,
 )
+from server.llamacloud.schemas.split import SplitConfiguration
 from server.llamacloud.scope import Scope
 from server.llamacloud.times import stamp
 from state.cloud.ids import new_id
@@ -22,6 +26,7 @@ from state.cloud.objects import CloudObject, Wanted
 from state.cloud.tables import CloudObjectRow
 
 KIND = "configuration"
+MODELS: Mapping[str, type[BaseModel]] = {"classify_v2": ClassifyConfiguration, "split_v1": SplitConfiguration}
 
 
 class Configurations:
@@ -46,6 +51,8 @@ class Configurations:
         return parameters
 
     def create(self, scope: Scope, wanted: ConfigurationCreate) -> ConfigurationView:
+        """Raises InvalidInputError for parameters that their product could not be run with."""
+        _check(wanted.parameters)
         self._projects.ensure(scope.project_id)
         body = {"parameters": wanted.parameters, "version": _version(self._objects.now())}
         return _view(self._objects.insert(KIND, new_id(KIND), project_id=scope.project_id, name=wanted.name, body=body))
@@ -82,6 +89,8 @@ class Configurations:
         )
 
     def update(self, config_id: str, scope: Scope, wanted: ConfigurationUpdate) -> ConfigurationView:
+        """Raises as `create`."""
+        _check(wanted.parameters or {})
         version = _version(self._objects.now())
 
         def change(found: CloudObject) -> dict[str, Any]:
@@ -93,6 +102,20 @@ class Configurations:
     def delete(self, config_id: str, scope: Scope) -> None:
         """Jobs that were started with it keep their own copy."""
         self._objects.delete(KIND, self._objects.get(KIND, config_id, scope.visible).id)
+
+
+def _check(parameters: Mapping[str, Any]) -> None:
+    """What is wrong with them is told to whoever saves them, not to whoever runs them later."""
+    product = str(parameters.get("product_type"))
+    if product in MODELS:
+        try:
+            MODELS[product].model_validate(parameters)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["parameters", *(str(part) for part in first["loc"])])
+            raise InvalidInputError(f"{place}: {first['msg']}") from error
+    if product == "extract_v2" and parameters.get("data_schema") is not None:  # it may come with each job instead
+        read_schema(parameters["data_schema"])
 
 
 def _is_latest() -> ColumnElement[bool]:

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rag.errors import BadRequestError
+from rag.errors import BadRequestError, NotFoundError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.documents import DocumentCounts, DocumentInput, DocumentPage, DocumentView
 from server.llamacloud.schemas.pipelines import IngestionStatus
@@ -39,15 +39,11 @@ class DocumentService:
         pipeline = self._cloud.objects.get(PIPELINE, pipeline_id, scope.visible)
         collection, shelf = collection_of(pipeline), self._shelf(pipeline)
         given = {each.id or new_id(DOCUMENT): each for each in wanted}
-        known = {each.id: each for each in self._collections.members_of(collection)}
-        taken = [each for each in given if _is_other(known.get(_member_id(each)))]
-        if taken:
-            raise BadRequestError(
-                f"document id {taken[0][:100]!r} is that of a file of the pipeline; nothing was added"
-            )
         self._cloud.engine.dispatcher.check_broker()
         if given:
             with shelf.locked():  # until the members are there, nothing else holds the bytes
+                known = {each.id: each for each in self._collections.members_of(collection)}
+                _check_ids(given, known)
                 members = [self._member(shelf, each_id, each) for each_id, each in given.items()]
                 self._collections.put(collection, members)
             before = [known[each.id] for each in members if each.id in known]
@@ -110,13 +106,18 @@ class DocumentService:
         )
 
     def _view(self, pipeline: CloudObject, member: Member, status: CollectionStatus) -> DocumentView:
-        path = self._cloud.files(pipeline.project_id).path(member.file_hash)
         told = member_status(status, member, pipeline)
+        word, errors = told.status, [each.message for each in told.error]
+        try:
+            text = self._cloud.files(pipeline.project_id).path(member.file_hash).read_bytes().decode()
+        except (NotFoundError, FileNotFoundError):  # one such document must not hide the others
+            text, word = "", "ERROR"
+            errors = ["the text of this document is not stored any more; send it again"]
         return DocumentView(
             id=member.extra[DOCUMENT],
-            text=path.read_bytes().decode(),
+            text=text,
             metadata=dict(member.metadata),
-            status_metadata={"status": told.status, "errors": [each.message for each in told.error]},
+            status_metadata={"status": word, "errors": errors},
             **{key: member.extra[key] for key in KEPT if key in member.extra},
         )
 
@@ -129,6 +130,12 @@ def _member_id(document_id: str) -> str:
     if len(document_id) <= MAX_MEMBER_ID_CHARS:
         return document_id
     return f"doc-{hashlib.sha256(document_id.encode()).hexdigest()[:48]}"
+
+
+def _check_ids(given: Iterable[str], known: Mapping[str, Member]) -> None:
+    taken = [each for each in given if _is_other(known.get(_member_id(each)))]
+    if taken:
+        raise BadRequestError(f"document id {taken[0][:100]!r} is that of a file of the pipeline; nothing was added")
 
 
 def _is_other(member: Member | None) -> bool:

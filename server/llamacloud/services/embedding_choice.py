@@ -62,12 +62,15 @@ def choose_embedding(
 
 
 def _named(config: Mapping[str, Any] | None) -> str | None:
-    """The model of an `embedding_config`; None for one that leaves the choice to the service."""
+    """The model of an `embedding_config`, else its type; None for one that leaves the choice to the service."""
     if not config or config.get("type") == MANAGED:
         return None
     component = config.get("component")
     name = component.get("model_name") if isinstance(component, Mapping) else None
-    return name if isinstance(name, str) and name else None
+    if isinstance(name, str) and name:
+        return name
+    kind = config.get("type")
+    return str(kind) if kind else None  # a service that is not here: another embedder in its place would surprise
 
 
 def _find(known: list[dict[str, Any]], wanted: str | None) -> dict[str, Any] | None:
@@ -99,8 +102,8 @@ def _dimension(cloud: CloudEngine, strategy: Mapping[str, Any]) -> int | None:
 
 def _unknown(wanted: str | None, known: list[dict[str, Any]]) -> str:
     names = ", ".join(sorted({_model(each) or str(each.get("name")) for each in known})) or "none"
-    asked = "no embedding model is configured" if wanted is None else f"embedding_model '{wanted[:200]}' is not here"
+    asked = "no embedding model is configured" if wanted is None else f"the embedder '{wanted[:200]}' is not here"
     return (
         f"{asked}. Known: {names}. Others are added under rag.components.embedding_strategies of the project's "
-        "llamafarm.yaml, or fetched with `lf models pull`"
+        f"llamafarm.yaml, or fetched with `lf models pull`; none named, or the type {MANAGED}, is the project's own"
     )

@@ -1,6 +1,6 @@
 """Extraction jobs of the second generation."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -58,14 +58,22 @@ class ExtractService:
         config = {**saved, **{key: each for key, each in (wanted.configuration or {}).items() if each is not None}}
         if wanted.webhook_configurations:
             config["webhook_configurations"] = len(wanted.webhook_configurations)
-        job = self.job_for(given, config, configuration_id=wanted.configuration_id)
+        job = self.job_for(given, config, configuration_id=wanted.configuration_id, ignored=wanted.ignored())
         return self.view(self._cloud.start(job))
 
-    def job_for(self, file_input: str, config: dict[str, Any], *, configuration_id: str | None = None) -> NewJob:
+    def job_for(
+        self,
+        file_input: str,
+        config: dict[str, Any],
+        *,
+        configuration_id: str | None = None,
+        ignored: Sequence[str] = (),
+    ) -> NewJob:
         """A job that is not begun yet; for whoever begins many of them.
 
         Args:
             config: the parameters of an extract_v2 configuration.
+            ignored: what was sent besides and has no effect; the result says so.
         """
         schema = checked_schema(config.get("data_schema"))
         if schema is None:
@@ -83,6 +91,7 @@ class ExtractService:
             file_input=file_input,
             document_input_type=kind,
             configuration_id=configuration_id,
+            ignored_options=list(ignored),
         )
 
     def get(self, job_id: str, expand: Collection[str] = ()) -> ExtractView:

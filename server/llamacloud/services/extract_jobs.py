@@ -66,7 +66,7 @@ def file_job(
         name=file.name,
         item_key=item_key,
         params_hash=params_hash,
-        priority=PRIORITIES.get((priority or "").lower(), 0),
+        priority=PRIORITIES.get(str(priority or config.get("priority") or "").lower(), 0),
     )
 
 

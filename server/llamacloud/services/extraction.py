@@ -11,6 +11,7 @@ from server.llamacloud.scope import Scope
 from server.llamacloud.services.extract_agents import AgentService, config_of
 from server.llamacloud.services.extract_jobs import checked_schema, file_job, files_of
 from state.cloud.ids import new_id
+from state.cloud.job_lists import FROM_UI, JobLists
 from state.cloud.jobs import CloudJob, JobFilter, NewJob
 from state.cloud.objects import CloudObject
 
@@ -31,21 +32,25 @@ RUN_WORDS = {"waiting": "CREATED", "running": "PENDING", "completed": "SUCCESS",
 
 @dataclass(frozen=True, slots=True)
 class JobWithRuns:
+    """`runs` are missing in lists, unless there is one alone; `has_failed`: whether one of them failed."""
+
     job: CloudJob
     runs: Sequence[CloudJob]
+    has_failed: bool = False
 
     def word(self, *, is_client: bool) -> str:
         """The state, in the words of the published reference or in those of the vendor's clients."""
         if not (is_client or self.job.request["dialect"] == "client"):
             return SEED_WORDS[self.job.state]
         if self.job.state == "completed":
-            return "PARTIAL_SUCCESS" if any(run.state == "failed" for run in self.runs) else "SUCCESS"
+            has_failed = self.has_failed or any(run.state == "failed" for run in self.runs)
+            return "PARTIAL_SUCCESS" if has_failed else "SUCCESS"
         return {"failed": "ERROR", "cancelled": "CANCELLED"}.get(self.job.state, "PENDING")
 
     @property
     def error(self) -> str | None:
         """Of the only run, or how many failed."""
-        if len(self.runs) == 1:
+        if self.runs and len(self.job.request["file_ids"]) == 1:
             return self.runs[0].error if self.runs[0].is_final else None
         return self.job.error
 
@@ -55,6 +60,7 @@ class ExtractionService:
         self._cloud = cloud
         self._scope = scope
         self._agents = AgentService(cloud, scope)
+        self._lists = JobLists(cloud.engine.database)
 
     def start(
         self,
@@ -66,10 +72,12 @@ class ExtractionService:
         config: Mapping[str, Any] | None = None,
         priority: str | None = None,
         from_ui: bool = False,
+        ignored: Sequence[str] = (),
     ) -> JobWithRuns:
         """
         Args:
             schema, config: in the place of the agent's.
+            ignored: what was sent besides and has no effect; the results say so.
 
         Raises:
             BadRequestError: an unknown agent or file, or no file.
@@ -78,7 +86,14 @@ class ExtractionService:
         """
         agent = self.agent(agent_id)
         return self.start_with(
-            agent, file_ids, dialect, schema=schema, config=config, priority=priority, from_ui=from_ui
+            agent,
+            file_ids,
+            dialect,
+            schema=schema,
+            config=config,
+            priority=priority,
+            from_ui=from_ui,
+            ignored=ignored,
         )
 
     def start_with(
@@ -91,12 +106,13 @@ class ExtractionService:
         config: Mapping[str, Any] | None = None,
         priority: str | None = None,
         from_ui: bool = False,
+        ignored: Sequence[str] = (),
     ) -> JobWithRuns:
         if not file_ids:
             raise BadRequestError("file_ids is empty: name at least one uploaded file")
         used_schema = checked_schema(schema) or checked_schema(agent.body.get("data_schema"))
         used_config = {key: value for key, value in (config or config_of(agent)).items() if value is not None}
-        facts: dict[str, Any] = {"agent_id": agent.id, "from_ui": from_ui}
+        facts: dict[str, Any] = {"agent_id": agent.id, "from_ui": from_ui, "ignored_options": list(ignored)}
         job_id = new_id(JOB)
         runs = [
             file_job(
@@ -116,12 +132,20 @@ class ExtractionService:
         return JobWithRuns(job, self._cloud.jobs.items(job.id))
 
     def start_each(
-        self, agent_id: str, file_ids: Sequence[str], *, schema: Any, config: Mapping[str, Any] | None, from_ui: bool
+        self,
+        agent_id: str,
+        file_ids: Sequence[str],
+        *,
+        schema: Any,
+        config: Mapping[str, Any] | None,
+        from_ui: bool,
+        ignored: Sequence[str] = (),
     ) -> list[JobWithRuns]:
         """A job for each file; none is begun unless every file is there."""
         files_of(self._cloud, file_ids, self.agent(agent_id).project_id)
         return [
-            self.start(agent_id, [each], "client", schema=schema, config=config, from_ui=from_ui) for each in file_ids
+            self.start(agent_id, [each], "client", schema=schema, config=config, from_ui=from_ui, ignored=ignored)
+            for each in file_ids
         ]
 
     def agent(self, agent_id: str) -> CloudObject:
@@ -140,10 +164,14 @@ class ExtractionService:
         job = self._cloud.jobs.get(JOB, job_id, self._scope.visible)
         return JobWithRuns(job, self._cloud.jobs.items(job.id))
 
-    def jobs(self, agent_id: str) -> list[JobWithRuns]:
-        agent = self._agents.get(agent_id)
-        found = self._cloud.jobs.all(JOB, JobFilter(project_id=agent.project_id, item_key=agent.id))
-        return [JobWithRuns(each, self._cloud.jobs.items(each.id)) for each in found]
+    def jobs(self, agent_id: str, *, skip: int, limit: int) -> list[JobWithRuns]:
+        """The newest ones, oldest first."""
+        found = self._lists.newest(JOB, self._of(agent_id), limit=limit, skip=skip)
+        alone = self._lists.items_of([each.id for each in found if len(each.request["file_ids"]) == 1])
+        counts = self._cloud.jobs.counts([each.id for each in found if each.id not in alone])
+        return [
+            JobWithRuns(each, alone.get(each.id, ()), bool(counts.get(each.id, {}).get("failed"))) for each in found
+        ]
 
     def result(self, job_id: str) -> JobWithRuns:
         """Raises NotFoundError also while the job is under way."""
@@ -165,14 +193,15 @@ class ExtractionService:
         return found.runs[0]
 
     def runs(self, agent_id: str, *, skip: int, limit: int) -> tuple[list[CloudJob], int]:
-        agent = self._agents.get(agent_id)
-        wanted = JobFilter(project_id=agent.project_id, item_key=agent.id)
-        return self._cloud.jobs.slice(RUN, wanted, limit=limit, offset=skip)
+        return self._cloud.jobs.slice(RUN, self._of(agent_id), limit=limit, offset=skip)
 
     def latest_from_ui(self, agent_id: str) -> CloudJob | None:
+        found = self._lists.newest(RUN, self._of(agent_id), limit=1, where=[FROM_UI])
+        return found[0] if found else None
+
+    def _of(self, agent_id: str) -> JobFilter:
         agent = self._agents.get(agent_id)
-        runs = self._cloud.jobs.all(RUN, JobFilter(project_id=agent.project_id, item_key=agent.id))
-        return next((each for each in reversed(runs) if each.request["from_ui"]), None)
+        return JobFilter(project_id=agent.project_id, item_key=agent.id)
 
     def delete_run(self, run_id: str) -> None:
         """With its job, when it is the only one.

@@ -53,22 +53,24 @@ def job_view(found: JobWithRuns, *, is_client: bool) -> JobView:
 
 
 def result_view(found: JobWithRuns) -> ResultView:
-    runs = found.runs
+    runs, count = found.runs, len(found.job.request["file_ids"])
     about: dict[str, Any]
-    if len(runs) == 1:
+    if count == 1:
         about = metadata_of(runs[0])
     else:
         about = {
             "field_metadata": {},
             "files": [{"file_id": each.request["file_id"], **metadata_of(each)} for each in runs],
         }
-    data = [(each.result or {}).get("data") for each in runs]
+    data: list[Any] = [None] * count
+    for each in runs:
+        data[each.position] = (each.result or {}).get("data")
     return ResultView(
         job_id=found.job.id,
         results=[_file_result(each) for each in runs],
         run_id=runs[0].id,
         extraction_agent_id=found.job.request["agent_id"],
-        data=data[0] if len(runs) == 1 else [each for each in data if each is not None],
+        data=data[0] if count == 1 else data,
         extraction_metadata=about,
     )
 

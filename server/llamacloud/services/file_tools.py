@@ -1,19 +1,23 @@
 """Finding, searching and reading the files of an index by their parsed text."""
 
+import time
 from dataclasses import dataclass
 from itertools import islice
 
-from anyio import to_thread
+from anyio import fail_after
 
-from rag.errors import InvalidInputError
+from rag.errors import InvalidInputError, OverloadedError
 from server.llamacloud.engine import CloudEngine
-from server.llamacloud.services.grepping import Match, Pattern, Position, is_position, position_at
+from server.llamacloud.services.grepping import Match, Pattern, Position, is_position, position_at, slow_pattern
 from server.llamacloud.services.members import MemberLists
 from server.llamacloud.services.texts import ParsedText, Texts
+from server.services.slots import run_in_slots
 from state.cloud.members import Collection, Member
 from state.cloud.paging import MAX_PAGE_SIZE, Page, make_token, page_size, read_token
 
 MAX_CONTEXT_CHARS = 10_000
+PATTERN_SHARE = 0.9
+"""Of the deadline, after which a search for a pattern stops by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class FileTools:
     ) -> Page[Member]:
         """A page of `matching`. Raises InvalidInputError for a token of another query."""
         limit, query = page_size(size), {"find": collection.id, "name": name, "contains": contains}
-        after = read_token(token, query, 2)
+        after = read_token(token, query, "tt")
         everything = self.matching(collection, name, contains)
         behind = [each for each in everything if after is None or (each.name, each.id) > after]
         shown = behind[:limit]
@@ -73,22 +77,39 @@ class FileTools:
         Raises:
             NotFoundError: no such file in the collection, or it has no text yet.
             InvalidInputError: a pattern, a number or a token that cannot be.
-            UpstreamError: it took too long.
+            SlowPatternError: it takes too long.
+            OverloadedError: others take all the threads.
         """
         if not 0 <= wanted.context_chars <= MAX_CONTEXT_CHARS:
             raise InvalidInputError(f"context_chars = {wanted.context_chars}: expected 0 to {MAX_CONTEXT_CHARS}")
         size = page_size(wanted.limit, MAX_PAGE_SIZE)
         pattern = Pattern(wanted.pattern)
-        config = await to_thread.run_sync(self._cloud.projects.load, collection.project_id)
-        return await self._cloud.searcher.within_deadline(
-            config, lambda: self._grepped(collection, wanted, pattern, size)
-        )
+        deadline_s, has_begun = self._cloud.settings.query_deadline_s, False
+        ends_at = time.monotonic() + deadline_s * PATTERN_SHARE
 
-    def _grepped(self, collection: Collection, wanted: GrepWanted, pattern: Pattern, size: int) -> Page[Found]:
+        def work() -> Page[Found]:
+            nonlocal has_begun
+            has_begun = True
+            return self._grepped(collection, wanted, pattern, size, ends_at)
+
+        try:
+            with fail_after(deadline_s):
+                return await run_in_slots((self._cloud.pattern_slots,), work)
+        except TimeoutError as error:
+            if has_begun:
+                raise slow_pattern(wanted.pattern) from error
+            raise OverloadedError(
+                f"other patterns are looked for, none of them ended within {deadline_s:g} s (LF_QUERY_DEADLINE_S); "
+                "try again"
+            ) from error
+
+    def _grepped(
+        self, collection: Collection, wanted: GrepWanted, pattern: Pattern, size: int, ends_at: float
+    ) -> Page[Found]:
         parsed = self._texts.text(collection, self._texts.member(collection, wanted.file_id))
         query = {"grep": wanted.pattern, "context": wanted.context_chars, "text": parsed.stamp}
         start, seen, goes_on = _read_position(wanted.page_token, query, parsed)
-        matches = list(islice(pattern.matches(parsed, start, goes_on=goes_on), size + 1))
+        matches = list(islice(pattern.matches(parsed, start, goes_on=goes_on, ends_at=ends_at), size + 1))
         found = [_found(parsed.text, each, wanted.context_chars) for each in matches[:size]]
         if len(matches) <= size:
             return Page(found, None, seen + len(found))
@@ -111,7 +132,7 @@ class FileTools:
 
 def _read_position(token: str | None, query: dict[str, object], parsed: ParsedText) -> tuple[Position, int, bool]:
     """Where to go on, how many matches came before, and whether the last of them ends right there."""
-    known = read_token(token, query, 3)
+    known = read_token(token, query, "nn?")
     if known is None:
         return Position(), 0, False
     byte, seen, goes_on = known

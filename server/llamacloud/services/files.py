@@ -8,7 +8,7 @@ from typing import Any
 from anyio import to_thread
 from sqlalchemy import ColumnElement
 
-from rag.errors import BadRequestError, ConflictError, InvalidInputError, NotFoundError
+from rag.errors import BadRequestError, InvalidInputError, NotFoundError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.links import Links, PresignedURL
 from server.llamacloud.schemas.files import FileFilter, FilePage, FileView, UploadSlot, UploadSlotRequest
@@ -19,7 +19,7 @@ from server.llamacloud.times import maybe_stamp, seconds_of, stamp
 from state.cloud.blobs import CloudFiles
 from state.cloud.ids import new_id
 from state.cloud.objects import CloudObject, Order, Wanted
-from state.cloud.shelf import FILE, FileShelf
+from state.cloud.shelf import FILE, FileShelf, check_empty
 from state.cloud.tables import CloudObjectRow
 from state.file_names import safe_name
 from state.incoming import IncomingFile
@@ -171,7 +171,6 @@ class FileService:
                 raise BadRequestError(
                     f"{arrived.incoming.size} bytes arrived, but file_size = {announced} was announced"
                 )
-            self._empty_slot(project_id, file_id)
             self.put(project_id, arrived.incoming, found.name or "", {}, mime=None, file_id=file_id)
 
         limit = self._cloud.settings.max_upload_bytes
@@ -180,8 +179,7 @@ class FileService:
 
     def _empty_slot(self, project_id: str, file_id: str) -> CloudObject:
         found = self._cloud.objects.get(FILE, file_id, project_id)
-        if found.ref is not None:
-            raise ConflictError(f"File {file_id!r} has its content already; a link takes one upload")
+        check_empty(found)  # `put` looks again, under the lock; this spares who comes late the upload
         return found
 
     def _link(self, found: CloudObject, links: Links) -> PresignedURL | None:

@@ -1,16 +1,29 @@
-"""Patterns in a parsed text: RE2, whose time grows with the length of the text and never with its wording."""
+"""Patterns in a parsed text: RE2, whose time grows with the lengths of the text and of the compiled pattern alone."""
 
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
-from rag.errors import InvalidInputError
+from rag.errors import InvalidInputError, SlowPatternError
 from server.llamacloud.services.texts import ParsedText
 
 MAX_PATTERN_CHARS = 1_000
 MAX_PATTERN_BYTES = 4 << 20
 """Of memory that a compiled pattern may take: one that needs more is refused."""
+WINDOW_BYTES = 32 << 10
+"""A search can be stopped only between two of them. The slowest pattern takes a second or two for one."""
+MAX_REACH_BYTES = 64 << 10
+LONG_PROGRAM, MAX_STEPS = 500, 500_000_000
+"""Of what cannot be stopped: a pattern of fewer instructions is always tried, a longer one where instructions times
+bytes are not too many (about ten seconds at worst)."""
+_COUNTED = re.compile(r"\{\d+(,\d*)?\}")
+_READ_OTHERWISE = ("{,", "[:", "[[", "--", "&&", "~~", "||")
+"""What Python's parser understands in another way than RE2, or warns of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,7 @@ class Pattern:
         options = re2.Options()
         options.max_mem = MAX_PATTERN_BYTES
         options.log_errors = False
+        self._text = text
         try:
             self._compiled = re2.compile(f"(?m){text}", options)
         except re2.error as error:
@@ -53,17 +67,25 @@ class Pattern:
             raise InvalidInputError(f"pattern {text[:100]!r} is not a regular expression of RE2: {reason}") from error
         except UnicodeEncodeError as error:
             raise InvalidInputError("pattern: it holds half of a surrogate pair and is not valid Unicode") from error
+        self._reach = _reach(text)
 
-    def matches(self, parsed: ParsedText, start: Position, *, goes_on: bool = False) -> Iterator[Match]:
+    def matches(
+        self, parsed: ParsedText, start: Position, *, goes_on: bool = False, ends_at: float = float("inf")
+    ) -> Iterator[Match]:
         """In order, without overlap. Empty ones count, except right behind another one.
 
         Args:
             goes_on: another match, which was not empty, ends at `start`.
+            ends_at: when to give up, by `time.monotonic`.
+
+        Raises:
+            SlowPatternError: it takes longer than that, or would.
         """
         data, is_ascii, here = parsed.encoded, parsed.is_ascii, start
         last_end = start.byte if goes_on else -1
         position = start.byte
-        while (found := self._compiled.search(data, position)) is not None:
+        self._require_short(len(data) - position)
+        while (found := self._next(data, position, ends_at)) is not None:
             first, end = found.span()
             follows = end if first < end else _next_character(data, end)
             if first == end and (first == last_end or not _is_boundary(data, first)):
@@ -78,6 +100,50 @@ class Pattern:
             if follows > len(data):
                 return
             position = follows
+
+    def _next(self, data: bytes, position: int, ends_at: float) -> Any:
+        """The first match from there on. What cannot reach far is looked for in windows, which overlap by its reach."""
+        while True:
+            if time.monotonic() > ends_at:
+                raise self._too_slow()
+            if self._reach is None:
+                return self._compiled.search(data, position)
+            limit = min(position + WINDOW_BYTES + self._reach, len(data))
+            found = self._compiled.search(data, position, limit)
+            if limit == len(data) or (found is not None and found.start() < position + WINDOW_BYTES):
+                return found
+            position += WINDOW_BYTES
+
+    def _require_short(self, size: int) -> None:
+        """Of what is looked for in one go, only counted repetition makes long programs."""
+        if self._reach is not None or not _COUNTED.search(self._text):
+            return
+        length = self._compiled.programsize
+        if length > LONG_PROGRAM and length * size > MAX_STEPS:
+            raise self._too_slow()
+
+    def _too_slow(self) -> SlowPatternError:
+        return slow_pattern(self._text)
+
+
+def slow_pattern(text: str) -> SlowPatternError:
+    return SlowPatternError(
+        f"pattern {text[:100]!r} takes too long on this file; leave out nested or large counted repetitions such as "
+        "(a{0,30}){0,30}, or look for plainer words"
+    )
+
+
+def _reach(text: str) -> int | None:
+    """Of bytes that decide on a match, from its beginning on; None where there is no bound, or none that is small."""
+    if any(each in text for each in _READ_OTHERWISE):
+        return None
+    try:
+        chars = import_module("re._parser").parse(text).getwidth()[1]
+    except (re.error, OverflowError, RecursionError):
+        return None
+    # At most four bytes for a character, and the one behind, which `$` and `\b` look at.
+    reach = 4 * (int(chars) + 1)
+    return reach if reach <= MAX_REACH_BYTES else None
 
 
 def is_position(parsed: ParsedText, byte: int) -> bool:

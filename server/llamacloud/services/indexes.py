@@ -19,6 +19,7 @@ from state.cloud.index_fields import FIELDS, extract_product, has_fields, jobs_o
 from state.cloud.jobs import CloudJob
 from state.cloud.members import Member
 from state.cloud.objects import CloudObject, Wanted
+from state.cloud.tallies import Tally
 
 INDEX = "index"
 IN_PROGRESS = "sync_in_progress"
@@ -73,7 +74,8 @@ class IndexService:
 
     def page(self, scope: Scope, *, token: str | None, size: int | None, expand: Iterable[str] = ()) -> IndexPage:
         page = self._cloud.objects.page(INDEX, Wanted(project_id=scope.project_id), token, size)
-        views = [self._view(each, expand) for each in page.items]
+        known = self._collections.tallies([each for each in page.items if extract_product(each) is None])
+        views = [self._view(each, expand, known.get(each.id)) for each in page.items]
         return IndexPage(items=views, next_page_token=page.next_page_token, total_size=page.total_size or 0)
 
     def sync(self, scope: Scope, index_id: str) -> None:
@@ -115,8 +117,13 @@ class IndexService:
             _require_schema(found)
         return {"product_type": wanted.product_type, "product_config_id": found.id, "parameters": parameters}
 
-    def _view(self, found: CloudObject, expand: Iterable[str] = ()) -> IndexView:
-        body, status = found.body, self._collections.status_of(found)
+    def _view(self, found: CloudObject, expand: Iterable[str] = (), tally: Tally | None = None) -> IndexView:
+        body, is_busy = found.body, False
+        if tally is not None:
+            facts = _resting(found, tally)
+        else:
+            status = self._collections.status_of(found)
+            facts, is_busy = self._metadata(found, status), IN_PROGRESS in expand and self._is_busy(found, status)
         return IndexView(
             id=found.id,
             name=found.name or found.id,
@@ -130,8 +137,8 @@ class IndexService:
             updated_at=stamp(max(found.updated_at, body.get("last_exported_at") or 0)),
             last_synced_at=maybe_stamp(body.get("last_synced_at")),
             last_exported_at=maybe_stamp(body.get("last_exported_at")),
-            metadata=self._metadata(found, status),
-            sync_in_progress=self._is_busy(found, status) if IN_PROGRESS in expand else None,
+            metadata=facts,
+            sync_in_progress=is_busy if IN_PROGRESS in expand else None,
         )
 
     def _is_busy(self, found: CloudObject, status: CollectionStatus) -> bool:
@@ -175,12 +182,31 @@ class IndexService:
             "files_completed": completed,
             "files_failed": len(failed),
             "chunk_count": sum(chunks.values()),
-            "embedding_model": found.body.get("embedding_model"),
-            "embedding_dimension": found.body.get("embedding_dimension"),
-            "sync_frequency": found.body.get("sync_frequency"),
             "errors": errors,
-            "ignored_parameters": found.body.get("ignored_parameters") or [],
+            **_settings(found),
         }
+
+
+def _resting(found: CloudObject, tally: Tally) -> dict[str, Any]:
+    """The same of an index at rest that has no extract product."""
+    return {
+        "status": "ready" if tally.was_synced else "pending",
+        "extraction": None,
+        "file_count": tally.total,
+        "files_completed": tally.completed,
+        "files_failed": 0,
+        "chunk_count": tally.chunks,
+        "errors": [],
+        **_settings(found),
+    }
+
+
+def _settings(found: CloudObject) -> dict[str, Any]:
+    names = ("embedding_model", "embedding_dimension", "sync_frequency")
+    return {
+        **{each: found.body.get(each) for each in names},
+        "ignored_parameters": found.body.get("ignored_parameters") or [],
+    }
 
 
 def _build_state(status: CollectionStatus, total: int, completed: int, failed: int) -> str:

@@ -4,10 +4,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from server.llamacloud.engine import CloudEngine
-from state.cloud.members import KIND, Collection, Member, Members
+from state.cloud.members import MARK, Collection, Member, Members
 from state.cloud.tables import CloudObjectRow
 
 MAX_COLLECTIONS = 64
@@ -15,15 +15,13 @@ MAX_MEMBERS = 200_000
 """Kept in all; one collection is kept however many it has."""
 
 _COLUMNS = CloudObjectRow.__table__.c
-_STAMP = select(func.count(), func.max(_COLUMNS.updated_at)).where(
-    _COLUMNS.kind == KIND, _COLUMNS.parent_id == bindparam("collection"), _COLUMNS.deleted_at.is_(None)
-)
-_kept: OrderedDict[tuple[str, str], tuple[tuple[int, float | None], list[Member]]] = OrderedDict()
+_STAMP = select(_COLUMNS.ref).where(_COLUMNS.kind == MARK, _COLUMNS.id == bindparam("collection"))
+_kept: OrderedDict[tuple[str, str], tuple[str | None, list[Member]]] = OrderedDict()
 _guard = threading.Lock()
 
 
 class MemberLists:
-    """Every change of a member moves the newest `updated_at` or the count, in whichever process it is made."""
+    """Every change of a member changes the collection's mark in the same transaction, whichever process makes it."""
 
     def __init__(self, cloud: CloudEngine) -> None:
         self._database = cloud.engine.database
@@ -31,8 +29,8 @@ class MemberLists:
 
     def all(self, collection: Collection) -> Sequence[Member]:
         """Oldest first. Not to be changed: others have the same list."""
-        count, newest = self._database.rows(_STAMP, {"collection": collection.id})[0]  # type: ignore[arg-type]  # of two columns
-        key, stamp = (self._database.url, collection.id), (count, newest)
+        rows = self._database.rows(_STAMP, {"collection": collection.id})
+        key, stamp = (self._database.url, collection.id), rows[0][0] if rows else None
         with _guard:
             known = _kept.get(key)
             if known is not None and known[0] == stamp:

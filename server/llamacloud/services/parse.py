@@ -7,13 +7,11 @@ from rag.errors import BadRequestError, ConflictError, InvalidInputError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.parse import ParseCreate, ParseJobView, ParsePage, ParseResultView, ParseStatus
 from server.llamacloud.scope import Scope
-from server.llamacloud.services.configurations import Configurations
 from server.llamacloud.services.parsing import KIND, ParsingService, expanded
 from server.llamacloud.services.uploading import Body
 from server.llamacloud.times import seconds_of, stamp
 from state.cloud.jobs import CloudJob, JobFilter, JobState
 
-PRODUCT = "parse_v2"
 WORDS: Mapping[JobState, ParseStatus] = {
     "waiting": "PENDING",
     "running": "RUNNING",
@@ -37,12 +35,8 @@ class ParseService:
             raise BadRequestError("source_url is refused: upload the file and name it by file_id")
         if not wanted.file_id:
             raise InvalidInputError("file_id is missing: the id of an uploaded file")
-        configuration = dict(wanted.model_extra or {})
-        if wanted.configuration_id:
-            configuration = Configurations(self._cloud).parameters(
-                wanted.configuration_id, PRODUCT, self._scope.visible
-            )
-        return view(self._jobs.create(wanted.file_id, configuration))
+        about = {"configuration_id": wanted.configuration_id, "user_metadata": wanted.user_metadata}
+        return view(self._jobs.create(wanted.file_id, {**(wanted.model_extra or {}), **about}))
 
     async def upload(self, body: Body) -> ParseJobView:
         return view(await self._jobs.upload_configured(body))
@@ -90,6 +84,7 @@ def view(job: CloudJob) -> ParseJobView:
         status=WORDS[job.state],
         name=job.name,
         tier=(job.request.get("configuration") or {}).get("tier"),
+        user_metadata=(job.request.get("configuration") or {}).get("user_metadata"),
         error_message=job.error if job.is_final else None,
         created_at=stamp(job.created_at),
         updated_at=stamp(job.updated_at),

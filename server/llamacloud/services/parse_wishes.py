@@ -7,17 +7,10 @@ that are left out, formats, prompts) has no place in it. Parsing jobs honour far
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-LANGUAGES = {
-    "af": "afr", "ar": "ara", "be": "bel", "bg": "bul", "bn": "ben", "bs": "bos", "ca": "cat", "ch_sim": "chi_sim",
-    "ch_tra": "chi_tra", "cs": "ces", "cy": "cym", "da": "dan", "de": "deu", "el": "ell", "en": "eng", "es": "spa",
-    "et": "est", "fa": "fas", "fi": "fin", "fr": "fra", "ga": "gle", "he": "heb", "hi": "hin", "hr": "hrv",
-    "hu": "hun", "id": "ind", "is": "isl", "it": "ita", "ja": "jpn", "ko": "kor", "la": "lat", "lt": "lit",
-    "lv": "lav", "mk": "mkd", "ms": "msa", "mt": "mlt", "nl": "nld", "no": "nor", "pl": "pol", "pt": "por",
-    "ro": "ron", "ru": "rus", "sk": "slk", "sl": "slv", "sq": "sqi", "sr": "srp", "sv": "swe", "sw": "swa",
-    "ta": "tam", "te": "tel", "th": "tha", "tr": "tur", "uk": "ukr", "ur": "urd", "vi": "vie", "zh": "chi_sim",
-}  # fmt: skip
-"""The vendor's codes → Tesseract's."""
+from rag.parsing.languages import TESSERACT, ocr_codes
+
 _LANGUAGE_KEYS = ("language", "languages", "processing_options.ocr_parameters.languages")
+_MAX_DEPTH = 20
 _UNSAID: tuple[Any, ...] = (None, False, "", [], {})
 
 
@@ -25,7 +18,7 @@ def parse_options(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any],
     """Options of the parsers, and the names of those without effect."""
     options: dict[str, Any] = {}
     ignored: list[str] = []
-    for key, value in _flat(parameters or {}):
+    for key, value in flat(parameters or {}):
         codes = _codes(value) if key in _LANGUAGE_KEYS else None
         if codes:
             options["ocr_languages"] = codes
@@ -39,13 +32,14 @@ def parse_options(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any],
 def _codes(value: Any) -> str | None:
     """None where a language is not known: a wrong code would fail every picture."""
     listed = value if isinstance(value, list) else [value]
-    found = [LANGUAGES.get(each) if isinstance(each, str) else None for each in listed]
-    return "+".join(dict.fromkeys(each for each in found if each)) if found and all(found) else None
+    is_known = all(isinstance(each, str) and each in TESSERACT for each in listed)
+    return ocr_codes(listed) if is_known else None
 
 
-def _flat(parameters: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+def flat(parameters: Mapping[str, Any], place: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Leaves with their whole names, such as `output_options.markdown.annotate_links`."""
     for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{place}{key}.")
+        if isinstance(value, Mapping) and depth < _MAX_DEPTH:
+            yield from flat(value, f"{place}{key}.", depth + 1)
         else:
             yield f"{place}{key}", value

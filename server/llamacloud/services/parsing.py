@@ -9,15 +9,17 @@ from anyio import to_thread
 
 from config.outside import check_outside
 from rag.errors import BadRequestError, InvalidInputError, NotFoundError
+from rag.parsing.hooks import hooks_of
 from rag.parsing.layout import joined
 from rag.parsing.parameters import KINDS, PRIORITIES, TREATMENTS, asked, checked, masked
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.files import FileService, Labels
 from server.llamacloud.services.job_input import job_input
+from server.llamacloud.services.parse_configuration import second_generation, whole_configuration
 from server.llamacloud.services.uploading import Arrived, Body, receive_form
 from state.cloud.ids import new_id
-from state.cloud.jobs import CloudJob, JobState, NewJob
+from state.cloud.jobs import HOOK, CloudJob, JobFilter, JobState, NewJob
 from state.cloud.objects import CloudObject
 
 KIND = "parse"
@@ -67,10 +69,11 @@ class ParsingService:
             configuration = _json_of(arrived.fields.get("configuration") or "{}")
             if not isinstance(configuration, dict):
                 raise InvalidInputError("configuration: expected a JSON object")
-            if arrived.fields.get("source_url"):
+            if arrived.fields.get("source_url") or configuration.get("source_url"):
                 raise BadRequestError("source_url is refused: send the file itself")
             if arrived.name is None:
                 raise InvalidInputError("the upload needs a multipart part 'file' (curl -F file=@paper.pdf)")
+            configuration = whole_configuration(self._cloud, self._scope, configuration)
             parameters = second_generation(configuration)
             self.check(parameters)
             file = self._files.keep(self._scope.project_id, arrived, Labels())
@@ -78,7 +81,8 @@ class ParsingService:
 
         return await self._received(body, keep)
 
-    def create(self, file_id: str, configuration: Mapping[str, Any]) -> CloudJob:
+    def create(self, file_id: str, given: Mapping[str, Any]) -> CloudJob:
+        configuration = whole_configuration(self._cloud, self._scope, given)
         parameters = second_generation(configuration)
         self.check(parameters)
         return self.start(job_input(self._cloud, self._scope, file_id).file, parameters, configuration)
@@ -106,6 +110,12 @@ class ParsingService:
                 f"Parse job {job.id!r} has no result: it is {job.state}" + (f" ({job.error})" * bool(job.error))
             )
         return job, orjson.loads(self.raw(job, "result.json"))
+
+    def hook_errors(self, job: CloudJob) -> list[str]:
+        if not job.request.get("hooks"):
+            return []
+        told = self._cloud.jobs.all(HOOK, JobFilter(project_id=job.project_id, item_key=job.id))
+        return [each.error for each in told if each.error]
 
     def first_pages(self, found: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [
@@ -151,6 +161,7 @@ def parse_job(
         "file_name": file.name or file.id,
         "parameters": kept,
         "configuration": masked(configuration or {}),
+        "hooks": hooks_of(parameters),
     }
     return NewJob(
         new_id(KIND),
@@ -202,51 +213,6 @@ def from_form(fields: Mapping[str, str]) -> dict[str, Any]:
     if isinstance(found.get("language"), str):
         found["languages"] = found.pop("language").split(",")
     return {name: value for name, value in found.items() if value is not None}
-
-
-def second_generation(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that a configuration of the second generation means; its page numbers count from 1.
-
-    Raises:
-        InvalidInputError: a part of it is not what it has to be.
-    """
-    found: dict[str, Any] = {name: value for name, value in configuration.items() if name in KINDS}
-    ranges = _part(configuration, "page_ranges")
-    found["max_pages"] = ranges.get("max_pages")
-    pages = ranges.get("target_pages") or configuration.get("target_pages")
-    found["target_pages"] = None if pages is None else from_one(pages)
-    tables = _part(_part(_part(configuration, "output_options"), "markdown"), "tables")
-    if tables.get("output_tables_as_markdown") is False:
-        found["output_tables_as_HTML"] = True
-    found["compact_markdown_table"] = tables.get("compact_markdown_tables")
-    found["markdown_table_multiline_header_separator"] = tables.get("markdown_table_multiline_separator")
-    links = _part(_part(configuration, "output_options"), "markdown").get("annotate_links")
-    found["annotate_links"] = links
-    ignored = _part(_part(configuration, "processing_options"), "ignore")
-    found["skip_diagonal_text"] = ignored.get("ignore_diagonal_text")
-    found["remove_hidden_text"] = ignored.get("ignore_hidden_text")
-    crop = _part(configuration, "crop_box")
-    found |= {f"bbox_{side}": crop.get(side) for side in ("top", "right", "bottom", "left")}
-    found["languages"] = _part(_part(configuration, "processing_options"), "ocr_parameters").get("languages")
-    found["do_not_cache"] = configuration.get("disable_cache")
-    hooks = configuration.get("webhook_configurations")
-    found["webhook_configurations"] = hooks
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def from_one(pages: Any) -> str:
-    """`1,3-4` → `0,2-3`."""
-    if not isinstance(pages, str):
-        raise InvalidInputError("target_pages: expected a text such as 1,3-5")
-    parts = []
-    for part in pages.split(","):
-        numbers = [each.strip() for each in part.split("-")]
-        if not 1 <= len(numbers) <= 2 or not all(
-            each.isascii() and each.isdecimal() and int(each[:9]) > 0 for each in numbers
-        ):
-            raise InvalidInputError(f"target_pages = {pages[:100]!r}: expected pages and ranges from 1, such as 1,3-5")
-        parts.append("-".join(str(int(each[:9]) - 1) for each in numbers))
-    return ",".join(parts)
 
 
 def shown_parameters(job: CloudJob) -> dict[str, Any]:
@@ -328,12 +294,3 @@ def _json_of(text: str) -> Any:
     except orjson.JSONDecodeError as error:
         raise InvalidInputError(f"a field of the form is not JSON: {text[:60]!r}") from error
     return value
-
-
-def _part(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = holder.get(name)
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise InvalidInputError(f"{name}: expected an object")
-    return found

@@ -20,7 +20,7 @@ from server.llamacloud.schemas.pipelines import (
 from server.llamacloud.services.collections import CollectionService
 from server.llamacloud.times import maybe_stamp, stamp
 from state.cloud.collections import CollectionStatus, FileState, FileStatus, collection_of
-from state.cloud.members import Member
+from state.cloud.members import TOLD, Member
 from state.cloud.objects import CloudObject
 from state.cloud.shelf import FILE
 
@@ -102,7 +102,8 @@ class PipelineFileService:
         member = self.get(found, file_id)
         if metadata is None:
             return member
-        changed = replace(member, metadata=metadata)
+        extra = {**member.extra, TOLD: True} if SOURCE in member.extra else member.extra
+        changed = replace(member, metadata=metadata, extra=extra)
         self._collections.members.update(collection_of(found), put=[changed])
         return self.get(found, member.id)
 

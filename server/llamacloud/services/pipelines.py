@@ -1,7 +1,7 @@
 """Pipelines: files, documents and data sources that can be searched together."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -31,6 +31,7 @@ from state.cloud.ids import DEFAULT_PROJECT_ID, new_id
 from state.cloud.jobs import CloudJob
 from state.cloud.members import Member
 from state.cloud.objects import CloudObject, Wanted
+from state.cloud.tallies import Tally
 
 PIPELINE = "pipeline"
 KEPT = ("llama_parse_parameters", "transform_config", "sparse_model_config", "metadata_config", "managed_pipeline_id")
@@ -101,10 +102,15 @@ class PipelineService:
         ]
         return PipelinePage(items=items, next_page_token=page.next_page_token, total_size=page.total_size or 0)
 
-    def view(self, found: CloudObject, *, official: bool) -> PipelineView:
+    def views(self, found: Sequence[CloudObject], *, official: bool) -> list[PipelineView]:
+        known = {} if official else self.collections.tallies(found)
+        return [self.view(each, official=official, tally=known.get(each.id)) for each in found]
+
+    def view(self, found: CloudObject, *, official: bool, tally: Tally | None = None) -> PipelineView:
         """
         Args:
             official: in the words of the vendor's clients.
+            tally: None: each file is looked at.
         """
         body = found.body
         parameters = body.get("llama_parse_parameters") or {}
@@ -112,7 +118,7 @@ class PipelineService:
             id=found.id,
             name=found.name or found.id,
             project_id=found.project_id,
-            status="CREATED" if official else self._state(found),
+            status="CREATED" if official else self._state(found, tally),
             embedding_model=body["embedding_model"],
             embedding_dimension=body.get("embedding_dimension"),
             embedding_config=embedding_config(body["embedding_model"]),
@@ -245,7 +251,9 @@ class PipelineService:
                 f"'{chosen.model}'; make another pipeline"
             )
 
-    def _state(self, found: CloudObject) -> Any:
+    def _state(self, found: CloudObject, tally: Tally | None) -> Any:
+        if tally is not None:
+            return "active" if tally.completed else "idle"
         status = self.collections.status_of(found)
         if status.sync == "syncing":
             return "syncing"
@@ -265,7 +273,7 @@ def _unmade(pipeline_id: str, project_id: str) -> CloudObject:
     return CloudObject(pipeline_id, PIPELINE, project_id, {}, 0.0, 0.0)
 
 
-def _ingestion_word(status: CollectionStatus, members: list[Member]) -> IngestionWord:
+def _ingestion_word(status: CollectionStatus, members: Sequence[Member]) -> IngestionWord:
     if status.sync == "syncing":
         return "IN_PROGRESS"
     if status.sync == "none":
@@ -280,7 +288,7 @@ def _ingestion_word(status: CollectionStatus, members: list[Member]) -> Ingestio
     return "SUCCESS"
 
 
-def _errors(status: CollectionStatus, members: list[Member], job_id: str) -> list[IngestionError]:
+def _errors(status: CollectionStatus, members: Sequence[Member], job_id: str) -> list[IngestionError]:
     if status.error is not None:
         return [IngestionError(job_id=job_id, message=status.error, step="MANAGED_INGESTION")]
     failed = [each for each in members if status.of(each.file_hash).state == "error"]

@@ -23,7 +23,7 @@ class ProjectService:
 
     def page(self, key: KeyScope, name: str | None, token: str | None, size: int | None) -> ProjectPage:
         found, query = self.all(key, name), {"projects": name}
-        after = read_token(token, query, 1)
+        after = read_token(token, query, "t")
         start = 0 if after is None else next((n + 1 for n, each in enumerate(found) if each.id == after[0]), len(found))
         limit = page_size(size)
         shown = found[start : start + limit]

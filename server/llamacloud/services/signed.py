@@ -19,6 +19,8 @@ from state.cloud.shelf import FILE
 from state.file_names import FALLBACK_MIME
 
 REFUSAL = "this link has expired, or is not one of this server's; ask for a new one"
+READS_ONLY = "this link gives bytes (GET) and takes none: PUT /api/v1/files answers with one that does"
+TAKES_ONLY = "this link takes the bytes of a file (PUT) and gives none: read the file by its own content link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,13 @@ class SignedService:
             return Download(path, claim.get("media_type") or read_kind(path, name)[0], name)
         if kind == "result":
             return self._result(claim)
-        raise AccessDeniedError(REFUSAL)
+        raise AccessDeniedError(TAKES_ONLY if kind == "upload" else REFUSAL)
 
     async def receive(self, token: str, body: Body) -> None:
         """Take the bytes of a file that waits for them; raises as `open` and `FileService.fill`."""
         claim = self._claim(token)
         if claim.get("kind") != "upload":
-            raise AccessDeniedError(REFUSAL)
+            raise AccessDeniedError(READS_ONLY)
         await FileService(self._cloud).fill(claim["project_id"], claim["file_id"], body)
 
     def _claim(self, token: str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from server.llamacloud.schemas.split import (
 )
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.configurations import Configurations
-from server.llamacloud.services.job_input import job_input
+from server.llamacloud.services.job_input import job_input, read_pages
 from server.llamacloud.times import seconds_of, stamp
 from state.cloud.ids import USER_ID, new_id
 from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
@@ -55,13 +55,16 @@ class SplitService:
         if given is None:
             raise InvalidInputError("document_input is missing: give {type: file_id, value: <id of a file>}")
         found, config = job_input(self._cloud, self._scope, given), self._configuration(wanted)
-        strategy = config.splitting_strategy
+        strategy, pages = config.splitting_strategy, config.target_pages
         request = {
             **found.request,
             "categories": [each.model_dump() for each in config.categories],
             "policy": (strategy and strategy.allow_uncategorized) or DEFAULT_POLICY,
             "min_pages_per_split": strategy and strategy.min_pages_per_split,
             "configuration_id": wanted.configuration_id,
+            "target_pages": None if pages is None else read_pages(pages),
+            "target_pages_given": pages,
+            "ignored_parameters": sorted({*wanted.ignored(), *config.ignored()}),
         }
         job = NewJob(new_id(KIND), KIND, found.file.project_id, request, stage="parse", name=found.file.name)
         return _view(self._cloud.start(job))
@@ -126,6 +129,8 @@ def _view(job: CloudJob) -> SplitJobView:
             allow_uncategorized=request["policy"], min_pages_per_split=request["min_pages_per_split"]
         ),
         configuration_id=request["configuration_id"],
+        target_pages=request.get("target_pages_given"),
+        ignored_parameters=request.get("ignored_parameters") or [],
         error_message=job.error if job.is_final else None,
         result=None if job.result is None else SplitResult.model_validate(job.result),
         created_at=stamp(job.created_at),

@@ -9,6 +9,7 @@ from anyio import to_thread
 from rag.errors import BadRequestError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.extraction import StatelessRun
+from server.llamacloud.schemas.noticing import MAX_NAMES, shown_name
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.extract_agents import AgentService
 from server.llamacloud.services.extract_jobs import checked_schema
@@ -16,6 +17,9 @@ from server.llamacloud.services.extraction import ExtractionService, JobWithRuns
 from server.llamacloud.services.files import FileService, Labels
 from server.llamacloud.services.inline_files import PURPOSE, keep_base64, keep_text
 from server.llamacloud.services.uploading import Arrived, Body, receive_form
+
+FIELDS = frozenset({"extraction_agent_id", "data_schema_override", "config_override", "organization_id", "project_id"})
+"""Of the form of an upload."""
 
 
 def start_stateless(cloud: CloudEngine, scope: Scope, body: StatelessRun) -> JobWithRuns:
@@ -33,7 +37,8 @@ def start_stateless(cloud: CloudEngine, scope: Scope, body: StatelessRun) -> Job
     service = ExtractionService(cloud, scope)
     service.check(body.config)
     agent = AgentService(cloud, scope).default()
-    return service.start_with(agent, [_file_id(cloud, scope, body)], "client", schema=schema, config=body.config)
+    file_ids, ignored = [_file_id(cloud, scope, body)], body.ignored()
+    return service.start_with(agent, file_ids, "client", schema=schema, config=body.config, ignored=ignored)
 
 
 def _file_id(cloud: CloudEngine, scope: Scope, body: StatelessRun) -> str:
@@ -68,7 +73,8 @@ def _start_arrived(cloud: CloudEngine, scope: Scope, from_ui: bool, arrived: Arr
     if service.agent(agent_id).project_id != scope.project_id:
         raise BadRequestError(f"agent {agent_id[:100]!r} is of another project: name that in project_id")
     file = FileService(cloud).keep(scope.project_id, arrived, Labels(purpose=PURPOSE))
-    return service.start(agent_id, [file.id], "client", schema=schema, config=config, from_ui=from_ui)
+    ignored = sorted(shown_name(name) for name, value in fields.items() if name not in FIELDS and value)[:MAX_NAMES]
+    return service.start(agent_id, [file.id], "client", schema=schema, config=config, from_ui=from_ui, ignored=ignored)
 
 
 def _json(fields: Any, name: str) -> dict[str, Any] | None:

@@ -78,7 +78,13 @@ def upgrade() -> None:
         sa.Column("cancelled_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_cloud_job_due", "cloud_job", ["state", "stage", "priority", "created_at"], unique=False)
+    op.create_index(
+        "ix_cloud_job_due",
+        "cloud_job",
+        ["state", "stage", "priority", "created_at", "position"],
+        unique=False,
+    )
+    op.create_index("ix_cloud_job_open", "cloud_job", ["parent_id", "state"], unique=False)
     op.create_index("ix_cloud_job_lease", "cloud_job", ["state", "lease_until"], unique=False)
     op.create_index("ix_cloud_job_parent", "cloud_job", ["parent_id", "position"], unique=False)
     op.create_index("ix_cloud_job_project", "cloud_job", ["kind", "project_id", "created_at", "id"], unique=False)
@@ -132,6 +138,7 @@ def downgrade() -> None:
     op.drop_index("ix_cloud_job_project", table_name="cloud_job")
     op.drop_index("ix_cloud_job_parent", table_name="cloud_job")
     op.drop_index("ix_cloud_job_lease", table_name="cloud_job")
+    op.drop_index("ix_cloud_job_open", table_name="cloud_job")
     op.drop_index("ix_cloud_job_due", table_name="cloud_job")
     op.drop_table("cloud_job")
     op.drop_index("ix_cloud_event_session", table_name="cloud_event")

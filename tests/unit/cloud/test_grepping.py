@@ -1,12 +1,15 @@
 """Patterns in texts of any script, against Python's own engine."""
 
 import re
+import time
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from rag.errors import InvalidInputError
+from rag.errors import InvalidInputError, SlowPatternError
+from server.llamacloud.services import grepping
 from server.llamacloud.services.grepping import Pattern, Position, is_position, position_at
 from server.llamacloud.services.texts import ParsedText
 
@@ -46,3 +49,43 @@ def test_going_on_behind_any_match_gives_the_rest(pattern: str, text: str) -> No
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidInputError, match="pattern"):
         Pattern(pattern)
+
+
+@given(
+    some.sampled_from(
+        [r"a{1,3}", r"\ba.?\b", "(a|ab){0,2}$", "^.{0,4}1", "ä?b{2}|€$", "(?s)a.{0,5}b", "a??|ab", r"\B.?"]
+    ),
+    TEXTS,
+)
+@settings(max_examples=500, deadline=None)
+def test_windows_change_no_match(pattern: str, text: str) -> None:
+    parsed, compiled = ParsedText(text, ("a", 0, 0)), Pattern(pattern)
+    whole = list(compiled.matches(parsed, Position()))
+    with patch.object(grepping, "WINDOW_BYTES", 3):
+        assert list(compiled.matches(parsed, Position())) == whole
+
+
+SLOW = "(([ab]{0,30}){0,30}){0,1}!"
+
+
+def test_a_search_stops_soon_after_its_time() -> None:
+    parsed = ParsedText("a" * 3_000_000 + "!", ("a", 0, 0))
+    started = time.monotonic()
+    with patch.object(grepping, "WINDOW_BYTES", 1_000), pytest.raises(SlowPatternError, match="takes too long"):
+        next(Pattern(SLOW).matches(parsed, Position(), ends_at=started + 0.2))
+    assert time.monotonic() - started < 3
+
+
+def test_a_long_pattern_that_cannot_be_stopped_is_refused_on_a_long_text_only() -> None:
+    pattern = Pattern("(([ab]{0,30}){0,30})*!")
+    with pytest.raises(SlowPatternError, match="counted repetitions"):
+        next(pattern.matches(ParsedText("a" * 3_000_000, ("a", 0, 0)), Position()))
+    assert next(pattern.matches(ParsedText("ab!", ("b", 0, 0)), Position())).end == 3
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\d{4}-\d{2}\s+x", "word.*", "(?i)(ab|cd){1,20}\\s*$", ".{0,500}!", r"a.{0,300}b"]
+)
+def test_plain_patterns_are_looked_for_in_long_texts(pattern: str) -> None:
+    parsed = ParsedText("a" * 3_000_000, ("a", 0, 0))
+    assert list(Pattern(pattern).matches(parsed, Position(), ends_at=time.monotonic() + 20)) == []

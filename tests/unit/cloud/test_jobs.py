@@ -153,7 +153,9 @@ def test_the_same_work_is_found_again(jobs: CloudJobs) -> None:
 
 
 STEPS = st.lists(
-    st.sampled_from(["claim", "complete", "fail", "retry", "lose", "cancel", "skip time"]), min_size=1, max_size=40
+    st.sampled_from(["claim", "complete", "fail", "retry", "lose", "cancel", "cancel one", "skip time"]),
+    min_size=1,
+    max_size=40,
 )
 
 
@@ -180,6 +182,8 @@ def test_whatever_happens_counts_add_up_and_ends_stay(
             held.pop()
         elif step == "cancel":
             jobs.cancel("batch", parent)
+        elif step == "cancel one":
+            jobs.cancel("sheets", f"{parent}-0")
         elif step == "skip time":
             clock.now += LEASE_S + 1
             jobs.take_over_expired()

@@ -1,10 +1,12 @@
 import threading
+from typing import Any
 
 import pytest
 
 from rag.errors import ConflictError, InvalidInputError, NotFoundError
 from state.cloud.members import Collection, Member, Members
 from state.cloud.objects import CloudObjects, Wanted
+from state.cloud.paging import make_token
 from state.database import StateDatabase
 from tests.unit.cloud.conftest import Clock
 
@@ -70,14 +72,39 @@ def test_pages_lose_and_repeat_nothing_and_tokens_belong_to_their_query(objects:
             objects.page("file", Wanted(project_id="p2"), token, 2)
 
 
+@pytest.mark.parametrize("position", [[1, 2], ["x", "y"], [None, "y"], [{}, []], [True, "y"], [2**62, "y"], [1, "\0"]])
+def test_what_looks_like_a_token_and_holds_something_else_is_refused(
+    objects: CloudObjects, position: list[Any]
+) -> None:
+    wanted = Wanted(project_id="p1")
+    token = make_token(position, {**wanted.stamp("file"), "order": "created_at"})
+    with pytest.raises(InvalidInputError, match="page_token"):
+        objects.page("file", wanted, token, 2)
+
+
 def test_a_page_of_no_size_is_refused_and_a_huge_one_made_smaller(objects: CloudObjects) -> None:
     with pytest.raises(InvalidInputError, match="page_size = 0"):
         objects.page("file", Wanted(), None, 0)
     assert objects.page("file", Wanted(), None, 10**9).items == []
 
 
+def make_index(objects: CloudObjects, collection: Collection) -> None:
+    objects.insert(collection.kind, collection.id, project_id=collection.project_id, body={})
+
+
+def test_a_collection_that_was_deleted_takes_no_members(objects: CloudObjects) -> None:
+    make_index(objects, INDEX)
+    members = Members(objects)
+    members.update(INDEX, [Member("m1", "h1", "a.txt")])
+    objects.mark_deleted("index", INDEX.id)
+    with pytest.raises(NotFoundError, match=INDEX.id):
+        members.update(INDEX, [Member("m2", "h2", "b.txt")], remove=["m1"])
+    assert [each.id for each in members.all(INDEX)] == ["m1"]
+
+
 def test_members_keep_their_order_and_their_time_when_they_are_replaced(objects: CloudObjects) -> None:
     members = Members(objects)
+    make_index(objects, INDEX)
     members.update(INDEX, [Member(f"m{at}", f"h{at % 2}", f"n{at}", metadata={"at": at}) for at in range(4)])
     before = members.all(INDEX)
     members.update(INDEX, [Member("m1", "h9", "new name")], remove=["m3"])
@@ -92,6 +119,7 @@ def test_members_keep_their_order_and_their_time_when_they_are_replaced(objects:
 def test_members_of_one_file_in_two_collections_do_not_meet(objects: CloudObjects) -> None:
     members, other = Members(objects), Collection("idx-2", "index", "p1")
     for each in (INDEX, other):
+        make_index(objects, each)
         members.update(each, [Member("dfl-1", "h", "a.pdf", file_id="file-1")])
     members.forget(other)
     found = members.find(INDEX, "file-1")

@@ -1,13 +1,16 @@
 """From the arguments of a tool call to a request."""
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config.settings import Settings
 from rag.errors import InvalidInputError
+from server.app import create_app
 from server.mcp.requests import request_of
-from server.mcp.tools import Operation, operations_of
+from server.mcp.tools import Operation, document_of, operations_of
 from tests.api.document import document
 
 OPERATIONS = operations_of(document())
@@ -45,3 +48,9 @@ def test_a_chat_is_forgotten_unless_a_session_is_named() -> None:
     assert request_of(chat, given).headers["x-no-session"] == "true"
     named = request_of(chat, {**given, "x_session_id": "s"}).headers
     assert (named["x-session-id"], "x-no-session" in named) == ("s", False)
+
+
+def test_tools_are_made_of_their_own_operations_alone_and_are_the_same(tmp_path: Path) -> None:
+    own = document_of(create_app(Settings(_env_file=None, data_dir=tmp_path)))
+    assert not [path for path in own["paths"] if path.startswith("/api/")], "the whole document takes seconds"
+    assert operations_of(own) == operations_of(document())

@@ -26,6 +26,7 @@ from server.services.chat_wire import Reply
 
 MAX_ROUNDS = 10
 LEFT = "the client left before the answer was complete"
+UNEXPECTED = "an unexpected error of the server ended the answer; its log says more"
 INSTRUCTIONS = (
     "You answer questions about the user's files. Look into them with the tools before you answer: retrieve finds "
     "passages by meaning and by words, search_files lists files by name, grep finds a regular expression in a file, "
@@ -106,14 +107,18 @@ class ChatTurn:
                     yield self._noted(event)
         except RagError as failure:
             error = failure.message
+        except Exception as failure:  # a bug of ours or of a library: the client is told the end in any case
+            log.exception("chat_turn.failed", exc_info=failure)
+            error = UNEXPECTED
         for event in self._blocks.end():
             yield self._noted(event)
         yield orjson.dumps(await self._stop(error)).decode()
 
     def _noted(self, event: Event) -> str:
+        written = orjson.dumps(event).decode()
         if event["type"] not in DELTAS:
             self._events.append(event)
-        return orjson.dumps(event).decode()
+        return written
 
     async def _stop(self, error: str | None) -> Event:
         """The last event, once the turn is kept."""
@@ -136,6 +141,9 @@ class ChatTurn:
         except RagError as failure:
             log.warning("chat_turn.not_kept", error=failure.message)
             stop |= {"is_error": True, "error": error or f"the answer could not be kept: {failure.message}"}
+        except Exception as failure:
+            log.exception("chat_turn.not_kept", exc_info=failure)
+            stop |= {"is_error": True, "error": error or f"the answer could not be kept: {UNEXPECTED}"}
         log.info("chat_turn.ended", model=self._turn.llm.model, is_error=stop["is_error"], **usage)
         return stop
 
