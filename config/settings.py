@@ -179,7 +179,12 @@ class Settings(BaseSettings):
         20_000, ge=1, description="Most chunks that an evaluation cuts anew and holds in memory for one chunking."
     )
 
-    history_days: float = Field(30.0, gt=0, description="Days that ended tasks and unused chat sessions are kept.")
+    history_days: float = Field(
+        30.0,
+        gt=0,
+        description="Days that ended tasks, unused chat sessions and ended jobs of parsing, classifying, splitting and "
+        "batches are kept.",
+    )
     session_idle_s: float = Field(
         1800.0, gt=0, description="Seconds without a message after which a chat session is no longer listed as live."
     )

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 
 import structlog
 from anyio import to_thread
-from fastapi import FastAPI, Security
+from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 from config.settings import LOOPBACK_HOSTS, Settings
 from server.access import KeyRing
@@ -92,12 +94,8 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
         redirect_slashes=False,
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
         redoc_url=None,
-        responses=GUARD_RESPONSES,
-        dependencies=[] if settings.api_key is None else [Security(DOCUMENTED_KEY)],
     )
-    for router in ROUTERS:
-        app.include_router(router)
-    llamacloud.include(app)
+    app.router.routes.extend(_routes(has_key=settings.api_key is not None))
     app.add_route(REFERENCE_PATH, show_reference, include_in_schema=False)
     app.mount(ASSETS_PATH, page_files())
     app.state.mcp = McpEndpoint(app, settings)
@@ -108,6 +106,17 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
     install_error_handlers(app)
     _add_middleware(app, settings)
     return app
+
+
+@cache
+def _routes(*, has_key: bool) -> tuple[BaseRoute, ...]:
+    """Those of all routers, shared by the apps of a process: FastAPI makes ready what a route needs when it is first
+    looked at, which takes a second for all of them."""
+    whole = APIRouter(responses=GUARD_RESPONSES, dependencies=[Security(DOCUMENTED_KEY)] if has_key else [])
+    for router in ROUTERS:
+        whole.include_router(router)
+    llamacloud.include_in(whole)
+    return tuple(whole.routes)
 
 
 def _designer(app: FastAPI, settings: Settings) -> DesignerPages:

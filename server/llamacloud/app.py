@@ -1,6 +1,6 @@
 """Puts the LlamaCloud API into the app."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 
 from server.llamacloud.routers import (
     agent_data,
@@ -56,9 +56,9 @@ ROUTERS: tuple[APIRouter, ...] = (
 """Each has whole paths below /api; the last one answers 501 for what is known and not built."""
 
 
-def include(app: FastAPI) -> None:
+def include_in(whole: APIRouter) -> None:
     for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX, responses=ERROR_RESPONSES | CONFLICT_RESPONSES)
+        whole.include_router(router, prefix=PREFIX, responses=ERROR_RESPONSES | CONFLICT_RESPONSES)
 
 
 def is_cloud_path(path: str) -> bool:

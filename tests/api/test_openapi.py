@@ -80,8 +80,10 @@ def test_other_methods_are_405_and_name_the_right_ones(client: TestClient, path:
             continue
         response = client.request(method.upper(), url)
         if response.status_code != 405 and ("{" in path or path.startswith(MODELS)):
-            assert_error_shape(response)  # another route took the last part for a name, and knows none such
-            assert response.status_code in (400, 404)
+            assert_error_shape(
+                response
+            )  # another route took the last part for a name: it knows none such, or misses its body
+            assert response.status_code in (400, 404, 422)
             continue
         assert_error(response, 405)
         assert response.headers["allow"]
