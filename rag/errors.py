@@ -6,6 +6,7 @@ RagError
 │   ├── UnknownComponentError  422  names the known ones
 │   ├── ConfigError            422  llamafarm.yaml: names file, path, value, what is accepted
 │   ├── SlowPatternError       422  a search that would not end in time; not to be tried again
+│   ├── SlowPatternError       422  a search that would not end in time
 │   ├── LimitExceededError     413  larger than a named limit
 │   └── UnreadableFileError    422  a bad file, as distinct from a bug in a parser
 │       ├── EncryptedFileError      a password is needed
