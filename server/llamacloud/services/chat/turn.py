@@ -96,8 +96,7 @@ class ChatTurn:
                     self._events += self._blocks.end()
                     await self._stop(LEFT)
             finally:
-                release, self._release = self._release, _nothing
-                await release()
+                await self._let_go()
 
     async def _run(self) -> AsyncGenerator[str, None]:
         error = None
@@ -112,7 +111,13 @@ class ChatTurn:
             error = UNEXPECTED
         for event in self._blocks.end():
             yield self._noted(event)
-        yield orjson.dumps(await self._stop(error)).decode()
+        stop = await self._stop(error)
+        await self._let_go()  # first: who has read the stop may ask the next question at once
+        yield orjson.dumps(stop).decode()
+
+    async def _let_go(self) -> None:
+        release, self._release = self._release, _nothing
+        await release()
 
     def _noted(self, event: Event) -> str:
         written = orjson.dumps(event).decode()
