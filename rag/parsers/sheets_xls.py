@@ -25,18 +25,25 @@ _FORMULAS_ARE_VALUES: Final = "Formulas of an .xls file cannot be shown; its cel
 
 @contextmanager
 def opened_xls(probe: FileProbe, *, with_formulas: bool, with_notes: bool) -> Iterator["XlsWorkbook"]:
-    with _readable(probe):
+    with opened_book(probe) as book:
+        yield XlsWorkbook(probe, book, with_formulas=with_formulas, with_notes=with_notes)
+
+
+@contextmanager
+def opened_book(probe: FileProbe) -> Iterator[Any]:
+    """The library's own workbook. Raises EncryptedFileError and UnreadableFileError."""
+    with readable(probe):
         book = xlrd.open_workbook(
             str(probe.path), logfile=io.StringIO(), formatting_info=True, on_demand=True, ragged_rows=True
         )
     try:
-        yield XlsWorkbook(probe, book, with_formulas=with_formulas, with_notes=with_notes)
+        yield book
     finally:
         book.release_resources()
 
 
 @contextmanager
-def _readable(probe: FileProbe) -> Iterator[None]:
+def readable(probe: FileProbe) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
@@ -55,7 +62,7 @@ class XlsWorkbook:
 
     def sheets(self) -> Iterator[Sheet]:
         for index, name in enumerate(self._book.sheet_names()):
-            with _readable(self._probe):
+            with readable(self._probe):
                 sheet = self._book.sheet_by_index(index)
                 spans = {(top, left): (bottom - top, right - left) for top, bottom, left, right in sheet.merged_cells}
                 notes: dict[int, dict[int, str]] = {}
@@ -66,7 +73,7 @@ class XlsWorkbook:
 
     def _rows(self, sheet: Any) -> Iterator[Row]:
         for index in range(sheet.nrows):
-            with _readable(self._probe):
+            with readable(self._probe):
                 row = [self._value(cell) for cell in sheet.row(index)]
             yield row
 

@@ -1,26 +1,18 @@
 """Sheets of .xls files (Excel 97–2003), read through xlrd."""
 
 import datetime as dt
-import io
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
 import xlrd
-from xlrd.compdoc import CompDocError
 
-from rag.errors import EncryptedFileError, UnreadableFileError
 from rag.parsers.base import FileProbe, ParseLimits
 from rag.parsers.decoding import check_size, clean
+from rag.parsers.sheets_xls import opened_book, readable
 from rag.sheets.model import Allowance, Fault, Sheet, SheetMaker, Style, Value
 
-_DAMAGE: Final = (
-    xlrd.XLRDError, CompDocError, struct.error, AssertionError, LookupError, ValueError, TypeError, AttributeError,
-    ArithmeticError, EOFError, RecursionError,
-)  # fmt: skip
-"""The library trusts the bytes: what a damaged file leads to is whatever they break first."""
 _ALIGNMENTS: Final = {1: "left", 2: "center", 3: "right", 4: "fill", 5: "justify", 6: "centerContinuous"}
 _BOLD_WEIGHT: Final = 600
 _TWIPS: Final = 20
@@ -29,24 +21,8 @@ _TWIPS: Final = 20
 @contextmanager
 def opened_xls(probe: FileProbe, limits: ParseLimits) -> Iterator["XlsBook"]:
     check_size(probe, limits)
-    with _readable(probe):
-        book = xlrd.open_workbook(
-            str(probe.path), logfile=io.StringIO(), formatting_info=True, on_demand=True, ragged_rows=True
-        )
-    try:
+    with opened_book(probe) as book:
         yield XlsBook(probe, book)
-    finally:
-        book.release_resources()
-
-
-@contextmanager
-def _readable(probe: FileProbe) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        if "encrypted" in str(error):
-            raise EncryptedFileError(f"'{probe.filename}': password required; save it without one") from error
-        raise UnreadableFileError(f"'{probe.filename}' is damaged: {str(error) or type(error).__name__}") from error
 
 
 class XlsBook:
@@ -59,7 +35,7 @@ class XlsBook:
     def sheets(self, is_wanted: Callable[[str, bool], bool]) -> Iterator[Sheet]:
         style_of = self._styles()
         for index, name in enumerate(self.names):
-            with _readable(self._probe):
+            with readable(self._probe):
                 sheet = self._book.sheet_by_index(index)
                 is_hidden = sheet.visibility != 0
                 found = self._read(sheet, name, is_hidden, style_of) if is_wanted(name, is_hidden) else None

@@ -29,6 +29,7 @@ from server.llamacloud.schemas.batches import (
 )
 from server.llamacloud.schemas.classify import ClassifierParsing, ClassifyRule
 from server.llamacloud.scope import Scope
+from server.llamacloud.services.job_lists import jobs_of
 from server.llamacloud.services.parsing import check_parameters, is_fresh, parameters_hash, parse_job
 from server.llamacloud.times import maybe_stamp, stamp
 from state.cloud.ids import new_id
@@ -94,11 +95,12 @@ class BatchService:
     def page(
         self, *, directory_id: str | None, job_type: JobType | None, status: BatchStatus | None, limit: int, offset: int
     ) -> BatchPage:
-        shown = JobFilter(
-            project_id=self._scope.project_id,
+        shown = jobs_of(
+            self._scope,
+            WORDS,
+            status,
             item_key=directory_id,
             params_hash=None if job_type is None else _type_mark(job_type),
-            states=None if status is None else tuple(state for state, word in WORDS.items() if word == status),
         )
         found, total = self._cloud.jobs.slice(KIND, shown, limit=limit, offset=offset)
         return BatchPage(items=self._views(found), total_size=total)

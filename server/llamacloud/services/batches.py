@@ -20,9 +20,10 @@ from server.llamacloud.scope import Scope
 from server.llamacloud.services.batch_processing import Source, directory_sources
 from server.llamacloud.services.configurations import Configurations
 from server.llamacloud.services.extract_jobs import checked_schema, file_job
+from server.llamacloud.services.job_lists import jobs_of
 from server.llamacloud.services.parse_configuration import second_generation
 from server.llamacloud.services.parsing import check_parameters, parse_job
-from server.llamacloud.times import seconds_of, stamp
+from server.llamacloud.times import stamp
 from state.cloud.ids import new_id
 from state.cloud.job_lists import JobLists
 from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
@@ -81,12 +82,12 @@ class RunService:
         created: tuple[datetime | None, datetime | None],
         expand: Collection[str],
     ) -> RunPage:
-        wanted = JobFilter(
-            project_id=self._scope.project_id,
+        wanted = jobs_of(
+            self._scope,
+            WORDS,
+            "PENDING" if status == "THROTTLED" else status,
+            created=created,
             item_key=directory_id,
-            states=None if status is None else _states(status),
-            created_from=seconds_of(created[0]),
-            created_to=seconds_of(created[1]),
         )
         page = self._cloud.jobs.page(KIND, wanted, token, size)
         items = self._views(page.items, expand)
@@ -163,11 +164,6 @@ def _extractions(sources: Sequence[Source], settings: Mapping[str, Any], configu
         )
 
     return [made(each.file) for each in sources]
-
-
-def _states(status: RunStatus) -> tuple[JobState, ...]:
-    word = "PENDING" if status == "THROTTLED" else status
-    return tuple(state for state, each in WORDS.items() if each == word)
 
 
 def _result(job: CloudJob) -> RunResult:

@@ -22,10 +22,10 @@ from server.llamacloud.schemas.classify import (
     FileClassification,
 )
 from server.llamacloud.scope import Scope
-from server.llamacloud.services.configurations import Configurations
+from server.llamacloud.services.configurations import Configurations, read_saved
 from server.llamacloud.services.job_input import job_input, read_pages
-from server.llamacloud.services.split import checked
-from server.llamacloud.times import seconds_of, stamp
+from server.llamacloud.services.job_lists import jobs_of
+from server.llamacloud.times import stamp
 from state.cloud.ids import USER_ID, new_id
 from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
 
@@ -182,14 +182,7 @@ class ClassifyService:
         configuration_id: str | None,
         created: tuple[datetime | None, datetime | None],
     ) -> ClassifyPage:
-        wanted = JobFilter(
-            project_id=self._scope.project_id,
-            states=None if status is None else tuple(state for state, word in WORDS.items() if word == status),
-            ids=None if job_ids is None else tuple(job_ids),
-            params_hash=configuration_id,
-            created_from=seconds_of(created[0]),
-            created_to=seconds_of(created[1]),
-        )
+        wanted = jobs_of(self._scope, WORDS, status, job_ids=job_ids, created=created, params_hash=configuration_id)
         page = self._cloud.jobs.page(SECOND, wanted, token, size)
         items = [_view(each) for each in page.items]
         return ClassifyPage(items=items, next_page_token=page.next_page_token, total_size=page.total_size or 0)
@@ -200,8 +193,7 @@ class ClassifyService:
         if wanted.configuration_id is None:
             raise InvalidInputError("give a configuration with rules, or a configuration_id")
         saved = Configurations(self._cloud).parameters(wanted.configuration_id, PRODUCT, self._scope.visible)
-        found: ClassifyConfiguration = checked(ClassifyConfiguration, saved, wanted.configuration_id)
-        return found
+        return read_saved(ClassifyConfiguration, saved, wanted.configuration_id)
 
 
 def _counted_from_zero(parsing: ClassifyParsing | None) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Saved parameters of products, to be named by id where work is started."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -26,7 +26,18 @@ from state.cloud.objects import CloudObject, Wanted
 from state.cloud.tables import CloudObjectRow
 
 KIND = "configuration"
+Model = TypeVar("Model", bound=BaseModel)
 MODELS: Mapping[str, type[BaseModel]] = {"classify_v2": ClassifyConfiguration, "split_v1": SplitConfiguration}
+
+
+def read_saved(model: type[Model], saved: Mapping[str, Any], configuration_id: str) -> Model:
+    """The parameters of a saved configuration as a product takes them; raises InvalidInputError."""
+    try:
+        return model.model_validate(saved)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"configuration {configuration_id!r}: {place}: {first['msg']}") from error
 
 
 class Configurations:

@@ -1,8 +1,8 @@
 """Extraction jobs of the second generation."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from rag.errors import BadRequestError, ConflictError, InvalidInputError, NotFoundError
 from server.llamacloud.engine import CloudEngine
@@ -19,12 +19,13 @@ from server.llamacloud.schemas.extract import (
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.configurations import Configurations
 from server.llamacloud.services.extract_jobs import checked_schema, file_job, files_of
-from server.llamacloud.times import seconds_of, stamp
-from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
+from server.llamacloud.services.job_lists import jobs_of
+from server.llamacloud.times import stamp
+from state.cloud.jobs import CloudJob, JobState, NewJob
 
 KIND = "extract"
 PRODUCT = "extract_v2"
-WORDS: dict[str, ExtractStatus] = {
+WORDS: Mapping[JobState, ExtractStatus] = {
     "waiting": "PENDING",
     "running": "RUNNING",
     "completed": "COMPLETED",
@@ -111,14 +112,14 @@ class ExtractService:
         created: tuple[datetime | None, datetime | None],
     ) -> ExtractPage:
         _check_expand(expand)
-        wanted = JobFilter(
-            project_id=self._scope.project_id,
-            states=None if status is None else tuple(cast("JobState", state) for state in _states(status)),
-            ids=None if job_ids is None else tuple(job_ids),
+        wanted = jobs_of(
+            self._scope,
+            WORDS,
+            status,
+            job_ids=job_ids,
+            created=created,
             item_key=file_input,
             params_hash=configuration_id,
-            created_from=seconds_of(created[0]),
-            created_to=seconds_of(created[1]),
         )
         page = self._cloud.jobs.page(KIND, wanted, token, size)
         items = [self.view(each, expand) for each in page.items]
@@ -177,10 +178,6 @@ class ExtractService:
         if not job.request.get("file_id"):
             raise BadRequestError(f"the file of parse job {file_input[:100]!r} was not kept; upload it")
         return "parse_job_id", str(job.request["file_id"]), job.project_id
-
-
-def _states(status: ExtractStatus) -> list[str]:
-    return [state for state, word in WORDS.items() if word == status]
 
 
 def _check_expand(expand: Collection[str]) -> None:

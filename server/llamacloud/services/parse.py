@@ -7,10 +7,11 @@ from rag.errors import BadRequestError, ConflictError, InvalidInputError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.parse import ParseCreate, ParseJobView, ParsePage, ParseResultView, ParseStatus
 from server.llamacloud.scope import Scope
+from server.llamacloud.services.job_lists import jobs_of
 from server.llamacloud.services.parsing import KIND, ParsingService, expanded
 from server.llamacloud.services.uploading import Body
-from server.llamacloud.times import seconds_of, stamp
-from state.cloud.jobs import CloudJob, JobFilter, JobState
+from server.llamacloud.times import stamp
+from state.cloud.jobs import CloudJob, JobState
 
 WORDS: Mapping[JobState, ParseStatus] = {
     "waiting": "PENDING",
@@ -59,13 +60,7 @@ class ParseService:
         job_ids: Collection[str] | None,
         created: tuple[datetime | None, datetime | None],
     ) -> ParsePage:
-        wanted = JobFilter(
-            project_id=self._scope.project_id,
-            states=None if status is None else tuple(state for state, word in WORDS.items() if word == status),
-            ids=None if job_ids is None else tuple(job_ids),
-            created_from=seconds_of(created[0]),
-            created_to=seconds_of(created[1]),
-        )
+        wanted = jobs_of(self._scope, WORDS, status, job_ids=job_ids, created=created)
         page = self._cloud.jobs.page(KIND, wanted, token, size)
         items = [view(each) for each in page.items]
         return ParsePage(items=items, next_page_token=page.next_page_token, total_size=page.total_size)

@@ -21,12 +21,12 @@ from server.llamacloud.schemas.sheets import (
     WorksheetMetadata,
 )
 from server.llamacloud.scope import Scope
-from server.llamacloud.services.configurations import Configurations
+from server.llamacloud.services.configurations import Configurations, read_saved
 from server.llamacloud.services.files import view_of
-from server.llamacloud.services.split import checked
-from server.llamacloud.times import seconds_of, stamp
+from server.llamacloud.services.job_lists import jobs_of
+from server.llamacloud.times import stamp
 from state.cloud.ids import USER_ID, new_id
-from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
+from state.cloud.jobs import CloudJob, JobState, NewJob
 from state.cloud.objects import CloudObject
 
 KIND = "sheets"
@@ -86,13 +86,7 @@ class SheetsService:
         created: tuple[datetime | None, datetime | None],
         with_results: bool,
     ) -> SheetsPage:
-        wanted = JobFilter(
-            project_id=self._scope.project_id,
-            states=None if status is None else tuple(state for state, word in WORDS.items() if word == status),
-            ids=None if job_ids is None else tuple(job_ids),
-            created_from=seconds_of(created[0]),
-            created_to=seconds_of(created[1]),
-        )
+        wanted = jobs_of(self._scope, WORDS, status, job_ids=job_ids, created=created)
         page = self._cloud.jobs.page(KIND, wanted, token, size)
         known = self._cloud.objects.by_ids("file", [job.request["file_id"] for job in page.items], self._scope.visible)
         items = [_view(job, known.get(job.request["file_id"]), with_results=with_results) for job in page.items]
@@ -140,8 +134,7 @@ class SheetsService:
         if given is not None or wanted.configuration_id is None:
             return given or SheetsConfig()
         saved = Configurations(self._cloud).parameters(wanted.configuration_id, PRODUCT, self._scope.visible)
-        found: SheetsConfig = checked(SheetsConfig, saved, wanted.configuration_id)
-        return found
+        return read_saved(SheetsConfig, saved, wanted.configuration_id)
 
     def _view(self, job: CloudJob, *, with_results: bool) -> SheetsJobView:
         file_id = job.request["file_id"]

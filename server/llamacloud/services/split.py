@@ -2,9 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
-
-from pydantic import ValidationError
 
 from rag.errors import InvalidInputError
 from server.llamacloud.engine import CloudEngine
@@ -20,11 +17,12 @@ from server.llamacloud.schemas.split import (
     SplitStrategyView,
 )
 from server.llamacloud.scope import Scope
-from server.llamacloud.services.configurations import Configurations
+from server.llamacloud.services.configurations import Configurations, read_saved
 from server.llamacloud.services.job_input import job_input, read_pages
-from server.llamacloud.times import seconds_of, stamp
+from server.llamacloud.services.job_lists import jobs_of
+from server.llamacloud.times import stamp
 from state.cloud.ids import USER_ID, new_id
-from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
+from state.cloud.jobs import CloudJob, JobState, NewJob
 
 KIND = "split"
 PRODUCT = "split_v1"
@@ -81,13 +79,7 @@ class SplitService:
         job_ids: Collection[str] | None,
         created: tuple[datetime | None, datetime | None],
     ) -> SplitPage:
-        wanted = JobFilter(
-            project_id=self._scope.project_id,
-            states=None if status is None else tuple(state for state, word in WORDS.items() if word == status),
-            ids=None if job_ids is None else tuple(job_ids),
-            created_from=seconds_of(created[0]),
-            created_to=seconds_of(created[1]),
-        )
+        wanted = jobs_of(self._scope, WORDS, status, job_ids=job_ids, created=created)
         page = self._cloud.jobs.page(KIND, wanted, token, size)
         items = [_view(each) for each in page.items]
         return SplitPage(items=items, next_page_token=page.next_page_token, total_size=page.total_size or 0)
@@ -100,18 +92,7 @@ class SplitService:
         if wanted.configuration_id is None:
             raise InvalidInputError("give a configuration with categories, or a configuration_id")
         saved = Configurations(self._cloud).parameters(wanted.configuration_id, PRODUCT, self._scope.visible)
-        found: SplitConfiguration = checked(SplitConfiguration, saved, wanted.configuration_id)
-        return found
-
-
-def checked(model: Any, saved: Mapping[str, Any], configuration_id: str) -> Any:
-    """The parameters of a saved configuration as a product takes them; raises InvalidInputError."""
-    try:
-        return model.model_validate(saved)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidInputError(f"configuration {configuration_id!r}: {place}: {first['msg']}") from error
+        return read_saved(SplitConfiguration, saved, wanted.configuration_id)
 
 
 def _view(job: CloudJob) -> SplitJobView:
