@@ -127,7 +127,7 @@ def test_jobs_of_another_project_are_not_found(cloud: CloudWorld, paper: bytes) 
 
 
 @pytest.mark.parametrize("prefix", ["/api/parsing", "/api/v1/parsing"])
-def test_every_ending_that_is_listed_has_a_parser(cloud: CloudWorld, prefix: str) -> None:
+def test_the_endings_of_what_is_read_are_listed(cloud: CloudWorld, prefix: str) -> None:
     endings = cloud.http.get(f"{prefix}/supported_file_extensions").json()
     assert {".pdf", ".docx", ".xlsx", ".md", ".zip"} <= set(endings)
     assert all(each.startswith(".") for each in endings)
