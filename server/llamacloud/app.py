@@ -28,7 +28,6 @@ from server.llamacloud.routers import (
 )
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES
 
-PREFIX = "/api"
 ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
     files.router,
@@ -58,8 +57,4 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 def include_in(whole: APIRouter) -> None:
     for router in ROUTERS:
-        whole.include_router(router, prefix=PREFIX, responses=ERROR_RESPONSES | CONFLICT_RESPONSES)
-
-
-def is_cloud_path(path: str) -> bool:
-    return path.startswith(f"{PREFIX}/")
+        whole.include_router(router, responses=ERROR_RESPONSES | CONFLICT_RESPONSES)

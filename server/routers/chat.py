@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from server.deps import ChatServiceDep, ProjectConfigDep, require_project
+from server.routing import Router
 from server.schemas.chat import ChatAnswer, ChatRequest, History, SessionDeleted, SessionsDeleted
 from server.schemas.errors import ERROR_RESPONSES, ErrorBody
 from server.schemas.streams import EVENT_STREAM
@@ -29,7 +30,7 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 SESSIONS: dict[str, Any] = {"dependencies": [Depends(require_project)]}
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/chat", tags=["chat"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/chat", tags=["chat"], responses=ERROR_RESPONSES)
 
 Result = TypeVar("Result")
 

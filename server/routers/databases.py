@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from server.deps import (
     DatabaseEditorDep,
@@ -11,6 +11,7 @@ from server.deps import (
     PreviewServiceDep,
     RagHealthServiceDep,
 )
+from server.routing import Router
 from server.schemas.databases import (
     DatabaseCreate,
     DatabaseCreated,
@@ -25,7 +26,7 @@ from server.schemas.databases import (
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, TOO_LARGE_RESPONSES
 from server.schemas.preview import Preview, PreviewRequest
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag", "mcp"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag", "mcp"], responses=ERROR_RESPONSES)
 
 DatabaseQuery = Annotated[str | None, Query(description="Default: the project's default database.")]
 

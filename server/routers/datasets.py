@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from config.overrides import check_overrides
 from rag.errors import BadRequestError
 from server.deps import DatasetServiceDep, RequestIdDep
+from server.routing import Router
 from server.schemas.datasets import (
     ActionRequest,
     ActionStarted,
@@ -25,7 +26,7 @@ from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, TOO_LARGE
 from server.services.datasets import Selection, UploadRequest
 from server.services.uploads import BULK_PART, FILE_PART, OVERRIDES_FIELD
 
-router = APIRouter(
+router = Router(
     prefix="/v1/projects/{namespace}/{project}/datasets", tags=["datasets", "mcp"], responses=ERROR_RESPONSES
 )
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.routing import Router
 from server.schemas.health import Hello
 from server.services.designer import Designer, is_hidden
 
@@ -19,7 +20,7 @@ FOREVER = "public, max-age=31536000, immutable"
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 PAGE_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 @router.head("/", include_in_schema=False)

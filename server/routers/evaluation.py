@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from server.deps import EvaluationServiceDep, RequestIdDep
+from server.routing import Router
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, TOO_LARGE_RESPONSES
 from server.schemas.evaluation import EvaluationRequest, EvaluationStarted
 
 BUSY_RESPONSES: dict[int | str, dict[str, Any]] = {429: CONFLICT_RESPONSES[429], 413: TOO_LARGE_RESPONSES[413]}
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag"], responses=ERROR_RESPONSES)
 
 
 @router.post("/evaluate", operation_id="rag_evaluate", status_code=202, responses=BUSY_RESPONSES)

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from server.deps import EventLogServiceDep
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES
 from server.schemas.event_logs import EventDetail, EventList, Moment
 
 MAX_OFFSET = 2**31 - 1
 
-router = APIRouter(
+router = Router(
     prefix="/v1/projects/{namespace}/{project}/event_logs", tags=["event-logs", "mcp"], responses=ERROR_RESPONSES
 )
 

@@ -1,8 +1,7 @@
 """Examples: small projects with files that come with the server."""
 
-from fastapi import APIRouter
-
 from server.deps import ExampleServiceDep, RequestIdDep
+from server.routing import Router
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, TOO_LARGE_RESPONSES
 from server.schemas.examples import (
     ExampleDatasetList,
@@ -14,7 +13,7 @@ from server.schemas.examples import (
     ImportProject,
 )
 
-router = APIRouter(prefix="/v1/examples", tags=["examples"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/examples", tags=["examples"], responses=ERROR_RESPONSES)
 
 IMPORT_ERRORS = {**TOO_LARGE_RESPONSES, **CONFLICT_RESPONSES}
 

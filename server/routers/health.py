@@ -2,12 +2,11 @@
 
 from importlib.metadata import version
 
-from fastapi import APIRouter
-
 from server.deps import HealthServiceDep, SettingsDep
+from server.routing import Router
 from server.schemas.health import Health, Info, Liveness
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 @router.head("/health", include_in_schema=False)

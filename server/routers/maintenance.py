@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 
 from server.deps import MaintenanceServiceDep, PruningServiceDep, RequestIdDep, TransferServiceDep
 from server.routers.databases import DatabaseQuery
+from server.routing import Router
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, TOO_LARGE_RESPONSES
 from server.schemas.maintenance import (
     Cleared,
@@ -20,7 +21,7 @@ from server.schemas.maintenance import (
     SelectionPreview,
 )
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag"], responses=ERROR_RESPONSES)
 
 EXPORT_SCHEMA = {
     "type": "object",

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from server.deps import ModelCacheDep, OpenAIServiceDep
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES, ErrorBody
 from server.schemas.model_cache import (
     DOWNLOAD_RESPONSES,
@@ -27,7 +28,7 @@ ProviderQuery = Annotated[
 ]
 ModelName = Annotated[str, Path(max_length=MAX_NAME_CHARS, description="May hold slashes.")]
 
-router = APIRouter(prefix="/v1/models", tags=["model cache"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/models", tags=["model cache"], responses=ERROR_RESPONSES)
 
 
 @router.get("", operation_id="cached_models_list")

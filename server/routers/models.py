@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from config.project import ProjectConfig
 from config.providers import provider_defaults
 from config.runtime import ModelConfig
@@ -11,13 +9,12 @@ from config.secrets import redact
 from config.settings import Settings
 from rag.errors import BadRequestError
 from server.deps import ProjectConfigDep, SettingsDep
+from server.routing import Router
 from server.schemas.chat import ModelEntry, ModelList
 from server.schemas.errors import ERROR_RESPONSES
 from server.schemas.openai import ModelCard
 
-router = APIRouter(
-    prefix="/v1/projects/{namespace}/{project}/models", tags=["models", "mcp"], responses=ERROR_RESPONSES
-)
+router = Router(prefix="/v1/projects/{namespace}/{project}/models", tags=["models", "mcp"], responses=ERROR_RESPONSES)
 
 
 @router.get("", operation_id="models_list", response_model_exclude_none=True)

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from server.access import require_model
 from server.deps import ChatServiceDep, EmbeddingServiceDep, KeyScopeDep, OpenAIServiceDep
 from server.routers.chat import CHAT_RESPONSES, CLIENT_LEFT, complete_chat, unless_left
+from server.routing import Router
 from server.schemas.chat import ChatRequest
 from server.schemas.embeddings import EmbeddingAnswer, EmbeddingRequest
 from server.schemas.errors import ERROR_RESPONSES
 
-router = APIRouter(prefix="/v1", tags=["openai"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1", tags=["openai"], responses=ERROR_RESPONSES)
 
 
 @router.post(

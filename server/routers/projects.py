@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
 from server.access import refuse_programs
 from server.deps import KeyScopeDep, ProjectServiceDep, SettingsDep
+from server.routing import Router
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES, STALE_RESPONSES
 from server.schemas.projects import ProjectAnswer, ProjectCreate, ProjectList, ProjectUpdate
 
-router = APIRouter(prefix="/v1/projects", tags=["projects", "mcp"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects", tags=["projects", "mcp"], responses=ERROR_RESPONSES)
 
 
 @router.get("/{namespace}", operation_id="projects_list", response_model=ProjectList)

@@ -1,12 +1,11 @@
 """Queries."""
 
-from fastapi import APIRouter
-
 from server.deps import RagServiceDep
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES
 from server.schemas.rag import RagAnswer, RagQuery
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag", "mcp"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/rag", tags=["rag", "mcp"], responses=ERROR_RESPONSES)
 
 
 @router.post("/query", operation_id="rag_query", response_model_exclude_none=True)

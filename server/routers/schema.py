@@ -4,12 +4,13 @@ import hashlib
 from functools import cache
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
 from config.schema import render_schema
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES
 
-router = APIRouter(prefix="/v1/schema", tags=["schema"], responses={422: ERROR_RESPONSES[422]})
+router = Router(prefix="/v1/schema", tags=["schema"], responses={422: ERROR_RESPONSES[422]})
 
 MEDIA_TYPE = "application/schema+json"
 

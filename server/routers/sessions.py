@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.deps import SessionServiceDep, require_project
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES
 from server.schemas.sessions import SessionList
 
 MAX_OFFSET = 2**31 - 1
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/chat", tags=["chat"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/chat", tags=["chat"], responses=ERROR_RESPONSES)
 
 
 @router.get("/sessions", operation_id="chat_sessions_list", dependencies=[Depends(require_project)])

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from server.deps import ModelCacheDep, ReleaseServiceDep
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES, ErrorBody
 from server.schemas.system import Disks, VersionCheck
 
@@ -13,7 +12,7 @@ RELEASE_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: ERROR_RESPONSES[503],
 }
 
-router = APIRouter(tags=["system"])
+router = Router(tags=["system"])
 
 
 @router.get("/v1/system/version-check", operation_id="version_check", responses=RELEASE_RESPONSES)

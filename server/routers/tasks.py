@@ -3,9 +3,10 @@
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 
 from server.deps import TaskServiceDep, require_project
+from server.routing import Router
 from server.schemas.errors import ERROR_RESPONSES
 from server.schemas.streams import EVENT_STREAM
 from server.schemas.tasks import TaskCancelled, TaskList, TaskView
@@ -22,7 +23,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     }
 }
 
-router = APIRouter(prefix="/v1/projects/{namespace}/{project}/tasks", tags=["tasks"], responses=ERROR_RESPONSES)
+router = Router(prefix="/v1/projects/{namespace}/{project}/tasks", tags=["tasks"], responses=ERROR_RESPONSES)
 
 
 @router.get("", operation_id="tasks_list", response_model=TaskList, tags=TOOL, dependencies=[Depends(require_project)])

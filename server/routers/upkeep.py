@@ -1,12 +1,13 @@
 """Work on a whole database that takes its time: a task does it."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from server.deps import RequestIdDep, UpkeepServiceDep
+from server.routing import Router
 from server.schemas.errors import CONFLICT_RESPONSES, ERROR_RESPONSES
 from server.schemas.upkeep import MigrationRequest, UpkeepStarted
 
-router = APIRouter(
+router = Router(
     prefix="/v1/projects/{namespace}/{project}/rag/databases/{database}", tags=["rag"], responses=ERROR_RESPONSES
 )
 

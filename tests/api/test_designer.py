@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from server.app import ROUTERS
+from server.llamacloud import app as llamacloud
 from server.services.designer import Designer, env_script, with_script
 from tests.api.conftest import MakeClient
 from tests.api.helpers import assert_error, assert_ok
@@ -88,7 +89,7 @@ def test_programs_get_json_404_elsewhere(client: TestClient, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/nowhere", "/v1", "/V1/nowhere", "/health/nowhere", "/assets/missing.js", "/docs/x"]
+    "path", ["/v1/nowhere", "/v1", "/V1/nowhere", "/api/v1/nowhere", "/health/nowhere", "/assets/missing.js", "/docs/x"]
 )
 def test_nothing_of_the_api_and_no_missing_asset_is_a_page(client: TestClient, path: str) -> None:
     assert_error(client.get(path, headers=BROWSER), 404, path)
@@ -128,12 +129,12 @@ def test_key_locks_the_api_and_not_the_page(make_client: MakeClient, build: Path
     assert client.get("/chat", headers=BROWSER).status_code == 200
     assert client.get("/assets/index-abc123.js").status_code == 200
     assert client.post("/chat").status_code == 401
-    for router in ROUTERS:
-        for route in router.routes:
-            path = getattr(route, "path", "/")
-            if path != "/" and not path.startswith("/health"):
-                assert_error(client.get(path, headers=BROWSER), 401)
-    for path in ("/v1", "/v1/", "/V1/projects/x", "/v1/nowhere", "/mcp", "/info"):
+    paths = {getattr(route, "path", "/") for router in (*ROUTERS, *llamacloud.ROUTERS) for route in router.routes}
+    assert {"/v1/projects/{namespace}/{project}", "/api/v1/indexes/{index_id}"} <= paths
+    for path in paths:
+        if path != "/" and not path.startswith(("/health", "/api/v1/signed/")):
+            assert_error(client.get(path, headers=BROWSER), 401)
+    for path in ("/v1", "/v1/", "/V1/projects/x", "/v1/nowhere", "/api", "/api/", "/API/v1/x", "/mcp", "/info"):
         assert_error(client.get(path, headers=BROWSER), 401)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.agent_data import (
@@ -17,8 +17,9 @@ from server.llamacloud.schemas.agent_data import (
     AggregatePage,
 )
 from server.llamacloud.services.agent_data import AgentDataService
+from server.routing import Router
 
-router = APIRouter(tags=["agent data"])
+router = Router(prefix="/api", tags=["agent data"])
 PATH = "/v1/beta/agent-data"
 
 

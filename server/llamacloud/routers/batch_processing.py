@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, LinksDep, ScopeDep
 from server.llamacloud.schemas.batches import (
@@ -19,8 +19,9 @@ from server.llamacloud.schemas.batches import (
     JobType,
 )
 from server.llamacloud.services.batch_processing import BatchService
+from server.routing import Router
 
-router = APIRouter(tags=["batch processing"])
+router = Router(prefix="/api", tags=["batch processing"])
 PATH = "/v1/beta/batch-processing"
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 

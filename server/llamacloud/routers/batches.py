@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.batches import RunCreate, RunPage, RunStatus, RunView
 from server.llamacloud.services.batches import RunService
+from server.routing import Router
 
-router = APIRouter(tags=["batches"])
+router = Router(prefix="/api", tags=["batches"])
 PATH = "/v2/batches"
 
 

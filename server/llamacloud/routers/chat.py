@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from rag.errors import InvalidInputError
 from server.llamacloud.deps import CloudDep, ScopeDep
@@ -15,6 +15,7 @@ from server.llamacloud.schemas.chat import (
     TitleRequest,
 )
 from server.llamacloud.services.chat.sessions import ChatSessions
+from server.routing import Router
 from server.schemas.streams import EVENT_STREAM
 from server.sse import EventStream
 
@@ -22,7 +23,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "One event per line of `data:`, as JSON; the last one is `stop`.", "content": EVENT_STREAM}
 }
 
-router = APIRouter(tags=["chat"])
+router = Router(prefix="/api", tags=["chat"])
 
 
 @router.get("/v1/chat", operation_id="cloud_chat_list")

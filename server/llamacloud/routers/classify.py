@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.classify import (
@@ -17,8 +17,9 @@ from server.llamacloud.schemas.classify import (
     ClassifyView,
 )
 from server.llamacloud.services.classify import ClassifierService, ClassifyService
+from server.routing import Router
 
-router = APIRouter(tags=["classify"])
+router = Router(prefix="/api", tags=["classify"])
 FIRST = "/v1/classifier/jobs"
 SECOND = "/v2/classify"
 PageSize = Annotated[int | None, Query(ge=1)]

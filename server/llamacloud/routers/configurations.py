@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.configurations import (
@@ -13,8 +13,9 @@ from server.llamacloud.schemas.configurations import (
 )
 from server.llamacloud.schemas.text import Plain
 from server.llamacloud.services.configurations import Configurations
+from server.routing import Router
 
-router = APIRouter(tags=["configurations"])
+router = Router(prefix="/api", tags=["configurations"])
 PATH = "/v1/beta/configurations"
 
 

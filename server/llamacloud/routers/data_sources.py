@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import Body, Depends, Response
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.data_sources import (
@@ -16,8 +16,9 @@ from server.llamacloud.schemas.data_sources import (
     SourceStatus,
 )
 from server.llamacloud.services.data_sources import DataSourceService
+from server.routing import Router
 
-router = APIRouter(tags=["data sources"])
+router = Router(prefix="/api", tags=["data sources"])
 
 PATH = "/v1/data-sources"
 OF_PIPELINE = "/v1/pipelines/{pipeline_id}/data-sources"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -28,9 +28,10 @@ from server.llamacloud.schemas.text import Plain
 from server.llamacloud.services.directories import DirectoryService
 from server.llamacloud.services.directory_files import DirectoryFileService, EntryFilter
 from server.llamacloud.services.uploading import Body
+from server.routing import Router
 from server.schemas.errors import TOO_LARGE_RESPONSES
 
-router = APIRouter(tags=["directories"])
+router = Router(prefix="/api", tags=["directories"])
 
 PATH = "/v1/beta/directories"
 FILES = f"{PATH}/{{directory_id}}/files"
@@ -215,4 +216,5 @@ def _read_form(fields: Mapping[str, str]) -> DirectoryFileAdd:
     try:
         return DirectoryFileAdd.model_validate({**given, "file_id": ""})
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False)) from error
+        problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
+        raise RequestValidationError(problems, body=given) from error

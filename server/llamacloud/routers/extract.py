@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.extract import (
@@ -19,8 +19,9 @@ from server.llamacloud.schemas.extraction import SchemaCheck, SchemaView
 from server.llamacloud.services.extract import PRODUCT, ExtractService
 from server.llamacloud.services.extract_jobs import checked_schema
 from server.llamacloud.services.extract_schemas import SchemaService
+from server.routing import Router
 
-router = APIRouter(tags=["extract"])
+router = Router(prefix="/api", tags=["extract"])
 PATH = "/v2/extract"
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request, status
+from fastapi import Depends, Query, Request, status
 
 from server.llamacloud.deps import CloudDep, OfficialDep, ScopeDep
 from server.llamacloud.schemas.extraction import (
@@ -31,9 +31,10 @@ from server.llamacloud.services.extraction import ExtractionService
 from server.llamacloud.services.extraction_views import agent_view, job_view, result_view, run_view
 from server.llamacloud.services.stateless import start_stateless, start_upload
 from server.llamacloud.services.uploading import Body
+from server.routing import Router
 from server.schemas.errors import TOO_LARGE_RESPONSES
 
-router = APIRouter(tags=["extraction"])
+router = Router(prefix="/api", tags=["extraction"])
 ROOT = "/v1/extraction"
 AGENTS = f"{ROOT}/extraction-agents"
 JOBS = f"{ROOT}/jobs"

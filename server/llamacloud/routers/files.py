@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from server.llamacloud.deps import CloudDep, LinksDep, OfficialDep, ScopeDep
 from server.llamacloud.links import PresignedURL
@@ -20,9 +20,10 @@ from server.llamacloud.scope import require_project_id
 from server.llamacloud.services.downloads import DownloadService
 from server.llamacloud.services.files import FileService, Labels
 from server.llamacloud.services.uploading import Body
+from server.routing import Router
 from server.schemas.errors import TOO_LARGE_RESPONSES
 
-router = APIRouter(tags=["files"])
+router = Router(prefix="/api", tags=["files"])
 
 BINARY = {"type": "string", "format": "binary"}
 TEXT = {"type": "string"}

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.indexes import IndexCreate, IndexPage, IndexView, SyncStarted
 from server.llamacloud.services.indexes import IndexService
+from server.routing import Router
 
-router = APIRouter(tags=["llamacloud: indexes"])
+router = Router(prefix="/api", tags=["llamacloud: indexes"])
 
 Expand = Annotated[list[str] | None, Query(description="`sync_in_progress`; others are ignored.")]
 

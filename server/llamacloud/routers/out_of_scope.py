@@ -1,10 +1,11 @@
 """What the hosted service has and this server does not: answered with 501 and a sentence, whatever the method."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from server.errors import error_response
+from server.routing import Router
 
-router = APIRouter(tags=["out of scope"], include_in_schema=False)
+router = Router(prefix="/api", tags=["out of scope"], include_in_schema=False)
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 NO_RETRIEVERS = "retrievers over several pipelines are not built; retrieve from each pipeline, or chat over indexes"

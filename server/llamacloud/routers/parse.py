@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.parse import ParseCreate, ParseJobView, ParsePage, ParseResultView, ParseStatus
 from server.llamacloud.services.parse import ParseService
 from server.llamacloud.services.uploading import Body
+from server.routing import Router
 from server.schemas.errors import TOO_LARGE_RESPONSES
 
-router = APIRouter(tags=["parse"])
+router = Router(prefix="/api", tags=["parse"])
 PATH = "/v2/parse"
 FORM: dict[str, Any] = {
     "requestBody": {

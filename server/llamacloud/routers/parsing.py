@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.parse import FirstJob, FirstJobDetails, FirstJson, FirstMarkdown, FirstText
 from server.llamacloud.services.parsing import ParsingService, first_view, metadata_of, shown_parameters
 from server.llamacloud.services.uploading import Body
 from server.llamacloud.times import stamp
+from server.routing import Router
 from server.schemas.errors import TOO_LARGE_RESPONSES
 
-router = APIRouter(tags=["parsing"])
+router = Router(prefix="/api", tags=["parsing"])
 FIRST = "/parsing"
 NEWER = "/v1/parsing"
 FORM: dict[str, Any] = {

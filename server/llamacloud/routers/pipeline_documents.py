@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import Body, Depends, Query, Response
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.documents import (
@@ -15,8 +15,9 @@ from server.llamacloud.schemas.documents import (
 )
 from server.llamacloud.schemas.pipelines import IngestionStatus
 from server.llamacloud.services.documents import DocumentService
+from server.routing import Router
 
-router = APIRouter(tags=["pipeline documents"])
+router = Router(prefix="/api", tags=["pipeline documents"])
 
 PATH = "/v1/pipelines/{pipeline_id}/documents"
 ONE = f"{PATH}/{{document_id:path}}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import Body, Depends, Query, Response
 
 from server.llamacloud.deps import CloudDep, OfficialDep, ScopeDep
 from server.llamacloud.schemas.pipelines import (
@@ -28,8 +28,9 @@ from server.llamacloud.schemas.pipelines import (
 from server.llamacloud.services.pipeline_files import FilesWanted, PipelineFileService
 from server.llamacloud.services.pipeline_retrieval import PipelineRetrieval
 from server.llamacloud.services.pipelines import PipelineService
+from server.routing import Router
 
-router = APIRouter(tags=["llamacloud: pipelines"])
+router = Router(prefix="/api", tags=["llamacloud: pipelines"])
 
 PIPELINE = "/v1/pipelines/{pipeline_id}"
 

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.deps import KeyScopeDep
 from server.llamacloud.deps import CloudDep
 from server.llamacloud.schemas.projects import OrganizationView, ProjectPage, ProjectView
 from server.llamacloud.schemas.text import Plain
 from server.llamacloud.services.projects import ProjectService
+from server.routing import Router
 
-router = APIRouter(tags=["projects"])
+router = Router(prefix="/api", tags=["projects"])
 
 
 async def get_service(cloud: CloudDep) -> ProjectService:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.links import PresignedURL
@@ -20,8 +20,9 @@ from server.llamacloud.schemas.retrieval import (
     RetrieveResponse,
 )
 from server.llamacloud.services.retrieval import RetrievalService
+from server.routing import Router
 
-router = APIRouter(tags=["retrieval"])
+router = Router(prefix="/api", tags=["retrieval"])
 
 SourceId = Annotated[str, Query(description="Id of a file, or of a directory file.")]
 

@@ -6,14 +6,15 @@ Below /v1/beta as first published, and below /v1 as newer clients ask for it: th
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, LinksDep, ScopeDep
 from server.llamacloud.links import PresignedURL
 from server.llamacloud.schemas.sheets import ResultType, SheetsCreate, SheetsJobView, SheetsPage, SheetsStatus
 from server.llamacloud.services.sheets import SheetsService
+from server.routing import Router
 
-router = APIRouter(tags=["sheets"])
+router = Router(prefix="/api", tags=["sheets"])
 BETA = "/v1/beta/sheets/jobs"
 NEWER = "/v1/sheets/jobs"
 RESULT = "{spreadsheet_job_id}/regions/{region_id}/result/{region_type}"

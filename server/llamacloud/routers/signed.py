@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import FileResponse
 
 from server.llamacloud.deps import CloudDep
 from server.llamacloud.services.signed import SignedService
 from server.llamacloud.services.uploading import Body
+from server.routing import Router
 from server.schemas.errors import TOO_LARGE_RESPONSES, ErrorBody
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
-router = APIRouter(tags=["signed"])
+router = Router(prefix="/api", tags=["signed"])
 
 REFUSED: Responses = {
     403: {"model": ErrorBody, "description": "The link has expired, or was not given out by this server."}

@@ -6,13 +6,14 @@ Below /v1/beta as first published, and below /v1 as newer clients ask for it: th
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, ScopeDep
 from server.llamacloud.schemas.split import SplitCreate, SplitJobView, SplitPage, SplitStatus
 from server.llamacloud.services.split import SplitService
+from server.routing import Router
 
-router = APIRouter(tags=["split"])
+router = Router(prefix="/api", tags=["split"])
 BETA = "/v1/beta/split/jobs"
 NEWER = "/v1/split/jobs"
 
