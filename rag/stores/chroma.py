@@ -107,15 +107,15 @@ class ChromaStore(LedgerStore):
     def _search(self, collection: Collection, vector: Vector, limit: int, where: Filter) -> list[Hit]:
         """Ask for more than wanted, since a filter or a vector unknown to the ledger may take hits away again."""
         wanted = limit if not where else 8 * limit
-        hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where)
+        hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where, limit)
         if where and len(hits) < limit and len(self._ledger.matching(where, EXACT_CAP)) < EXACT_CAP:
             return self._exact(vector, limit, where)
         while len(hits) < limit and len(nearest) == wanted and wanted < MAX_OVERFETCH:
             wanted = min(MAX_OVERFETCH, 2 * wanted)
-            hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where)
+            hits = self._hits(nearest := self._server.query(collection.id, vector, wanted), where, limit)
         if where and len(hits) < limit and len(nearest) == wanted:  # many match, and all are far from the query
             return self._exact(vector, limit, where)
-        return hits[:limit]
+        return hits
 
     def _exact(self, vector: Vector, limit: int, where: Filter) -> list[Hit]:
         """Compare with every matching chunk, so many at a time that memory stays bounded."""

@@ -108,10 +108,20 @@ class ChunkLedger:
         found = {row[6]: row for row in rows}
         return [_read_hit(found[n], score, "lexical") for n, score in best if n in found]
 
-    def nearest(self, scores: Mapping[str, float], where: Filter) -> list[Hit]:
-        """The chunks that exist and match among those with a score (by id), as found by their vectors."""
+    def nearest(self, scores: Mapping[str, float], where: Filter, limit: int) -> list[Hit]:
+        """The best chunks that exist and match among those with a score (by id), as found by their vectors; best first.
+
+        Text and vector of a chunk are long: no more than `limit` are read, however many are looked at.
+        """
+        condition, values = compile_filter(where, "chunk.metadata")
+        best_first = orjson.dumps(sorted(scores, key=lambda each: (-scores[each], each))).decode()
+        query = (
+            f"SELECT {COLUMNS} FROM (SELECT chunk.n AS n, wanted.key AS place FROM json_each(?) AS wanted "  # noqa: S608  # ours
+            f"CROSS JOIN chunk ON chunk.id = wanted.value WHERE {condition} ORDER BY wanted.key LIMIT ?) AS best "
+            "CROSS JOIN chunk ON chunk.n = best.n CROSS JOIN body ON body.n = best.n ORDER BY best.place"
+        )
         with self.connections.reading() as connection:
-            rows = self._rows_of(connection, list(scores), where) if connection else []
+            rows = connection.execute(query, [best_first, *values, limit]) if connection else []
             return [_read_hit(row, scores[row[0]], "vector") for row in rows]
 
     def by_ids(self, ids: Sequence[str], where: Filter) -> dict[str, Record]:

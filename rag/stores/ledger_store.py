@@ -67,13 +67,13 @@ class LedgerStore(ABC):
         ids, matrix = candidates
         distances = scores.distances(self.identity.metric, matrix, vector)
         best = np.argsort(distances, kind="stable")[:limit]
-        return self._hits([(ids[position], float(distances[position])) for position in best], Filter())
+        return self._hits([(ids[position], float(distances[position])) for position in best], Filter(), limit)
 
-    def _hits(self, nearest: Sequence[tuple[str, float]], where: Filter) -> list[Hit]:
-        """Read what `nearest` names; ids that the ledger does not know or that do not match are left out."""
+    def _hits(self, nearest: Sequence[tuple[str, float]], where: Filter, limit: int) -> list[Hit]:
+        """Read the best of what `nearest` names; what the ledger does not know, or does not match, is left out."""
         metric = self.identity.metric
         scored = {chunk_id: scores.score(metric, distance) for chunk_id, distance in nearest}
-        return sorted(self._ledger.nearest(scored, where), key=lambda each: (-each.score, each.id))
+        return self._ledger.nearest(scored, where, limit)
 
 
 def require_sound(records: Sequence[Record]) -> None:

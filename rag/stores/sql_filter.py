@@ -68,11 +68,11 @@ def _any_equal(condition: Condition, column: str) -> SqlCondition:
         parts.append(
             (f"ifnull({kind}, '') IN {_LISTED}", [*kind_values, _json(["true" if t else "false" for t in truths])])
         )
-    for values in (texts, numbers):
-        if values:
-            # The value first: it may have an index; the kind (`true` reads as 1) is asked only where the value fits.
-            sql = f"{actual} IN {_LISTED} AND ifnull({kind}, '') IN {_kinds(values[0])}"
-            parts.append((sql, [*actual_values, _json(values), *kind_values]))
+    if texts:  # only a JSON text reads as one, since no value is a list or an object: an index alone can answer
+        parts.append((f"{actual} IN {_LISTED}", [*actual_values, _json(texts)]))
+    if numbers:  # the value first, which may have an index, and its kind where it fits: `true` reads as 1
+        sql = f"{actual} IN {_LISTED} AND ifnull({kind}, '') IN {_kinds(0)}"
+        parts.append((sql, [*actual_values, _json(numbers), *kind_values]))
     if not parts:
         return "0", []
     return " OR ".join(f"({sql})" for sql, _ in parts), [value for _, values in parts for value in values]

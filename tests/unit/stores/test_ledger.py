@@ -89,3 +89,17 @@ def test_a_filter_on_a_file_uses_an_index(path: Path) -> None:
             plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT n FROM chunk WHERE {condition}", values).fetchall()
             assert f"chunk_{key}" in str(plan)
     connection.close()
+
+
+def test_the_nearest_are_read_best_first_and_no_more_than_wanted(path: Path) -> None:
+    ledger = ChunkLedger(path, IDENTITY)
+    ledger.write([record(number, file_hash="even" if number % 2 == 0 else "odd") for number in range(10)])
+    ids = [each.id for batch in ledger.all_records(100) for each in batch]
+    scores = {"unknown": 2.0, **{chunk_id: -abs(place - 6.2) for place, chunk_id in enumerate(ids)}}
+    found = ledger.nearest(scores, Filter(), 4)
+    assert [each.id for each in found] == [ids[6], ids[7], ids[5], ids[8]]
+    assert [each.score for each in found] == [scores[each.id] for each in found]
+    even = ledger.nearest(scores, parse_filter({"file_hash": "even"}), 3)
+    assert [each.id for each in even] == [ids[6], ids[8], ids[4]]
+    assert [len(ledger.nearest(scores, Filter(), limit)) for limit in (0, 9, 100)] == [0, 9, 10]
+    ledger.close()
