@@ -1,20 +1,41 @@
-"""Filters and orders over agents' documents, as conditions on the index of their values.
+"""Filters over agents' documents, as conditions on the index of their values.
 
-Every condition exists in two forms. `matches` is the set of documents that meet it: good where they are few. `holds`
-asks about one document at a time: good where many meet it and only the first ones in some order are wanted.
+Every condition exists in two forms. `within` makes the set of documents that meet it, once: its cost is bounded,
+however few of them are wanted. `holds` asks about one document at a time: good where many meet it and only the first
+ones in some order are wanted. Both are answered by the index alone: what a value's kind is stands in its path.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, cast
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, or_, select, union_all
-from sqlalchemy.orm import aliased
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from rag.errors import InvalidInputError
-from state.cloud.agent_values import KINDS, NULL, Value, ValueKind, microseconds, path_keys, value_of
+from state.cloud.agent_values import EXACT_FLOAT, KINDS, NULL, Value, ValueKind, microseconds, path_keys, value_of
 from state.cloud.tables import AgentDataRow, AgentValueRow
+
+RECORDS = cast("Table", AgentDataRow.__table__)
+VALUES = cast("Table", AgentValueRow.__table__)
+"""The tables themselves: expressions of the mapped classes take several times as long to build."""
+PROBE = VALUES.alias("probe")
+"""What conditions look at, inside of queries over VALUES too."""
+ANY: ColumnElement[int] = literal_column("1")
+"""What an EXISTS selects: with `*`, SQLite would open the table beside the index."""
 
 Operand: TypeAlias = str | int | float | bool | None
 Operator: TypeAlias = Literal["eq", "ne", "gt", "gte", "lt", "lte", "includes", "excludes"]
@@ -24,14 +45,9 @@ MAX_FIELDS = 50
 MAX_LIST = 500
 MAX_RANGE_CHARS = 200
 """Of a text that others are compared with: all of it lies in what the index keeps of long ones."""
-MAX_ORDERS = 5
-MISSING_RANK = 4
-SORTED_KINDS: tuple[tuple[ValueKind, ...], ...] = (("number",), ("time",), ("text", "long"), ("bool",))
-"""Values of different kinds in one field: numbers first, then times, texts, truth values; all others come last."""
-SORTED_LETTERS = "ntxb"
 
 Columns: TypeAlias = Any
-"""AgentValueRow or an alias of it."""
+"""The columns of VALUES or of PROBE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +79,10 @@ class Condition:
         return self.path == field and not self.is_negated and not self.in_lists
 
     def matches(self) -> Select[Any] | CompoundSelect[Any]:
-        """Numbers of documents that meet it, negation aside; some stand there twice."""
-        row = AgentValueRow
+        """Numbers of documents that meet it, negation aside; with `in_lists` some stand there twice."""
+        row = PROBE.c
         parts = [
-            select(row.number).where(row.place == self.place, row.path.in_(self._paths(branch)), branch.test(row))
+            select(row.number).where(row.place == self.place, among(row.path, self._paths(branch)), branch.test(row))
             for branch in self.branches
         ]
         return parts[0] if len(parts) == 1 else union_all(*parts)
@@ -83,13 +99,15 @@ class Condition:
         return path_keys(self.path, branch.letters + (branch.letters.upper() if self.in_lists else ""))
 
     def _holds(self, branch: Branch, number: ColumnElement[int]) -> ColumnElement[bool]:
-        row, paths = aliased(AgentValueRow), self._paths(branch)
+        row, paths = PROBE.c, self._paths(branch)
         if branch.is_exact:
-            at = [row.place == self.place, row.path.in_(paths)]
+            at = [row.place == self.place, among(row.path, paths)]
         else:
             # Hidden from the planner: the few values of this document are read, not all of that path.
-            at = [func.coalesce(row.path, "").in_(paths)]
-        return exists().where(row.number == number, *at, branch.test(row))
+            at = [among(func.coalesce(row.path, ""), paths)]
+        # With a limit: PostgreSQL would make an EXISTS a join over all documents, where a few are asked.
+        found = select(ANY).where(row.number == number, *at, branch.test(row)).limit(1)
+        return found.correlate_except(PROBE).scalar_subquery().is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +116,24 @@ class Filter:
 
     conditions: tuple[Condition, ...] = ()
     on_record: tuple[ColumnElement[bool], ...] = ()
+    """On columns of RECORDS."""
+
+    def and_also(self, condition: Condition) -> "Filter":
+        return replace(self, conditions=(*self.conditions, condition))
+
+    def without(self, condition: Condition) -> "Filter":
+        return replace(self, conditions=tuple(each for each in self.conditions if each is not condition))
 
     def holds(self, number: ColumnElement[int]) -> list[ColumnElement[bool]]:
         return [each.holds(number) for each in self.conditions]
 
     def within(self, number: ColumnElement[int]) -> list[ColumnElement[bool]]:
-        """As `holds`, for a query over all documents."""
         return [each.within(number) for each in self.conditions]
+
+
+def among(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """A list of one is a plain comparison: that is cheaper to send."""
+    return column == values[0] if len(values) == 1 else column.in_(values)
 
 
 def read_filter(place: str, filters: Mapping[str, Mapping[str, Any]]) -> Filter:
@@ -141,25 +170,27 @@ def _condition(place: str, field: str, operator: str, operand: Any) -> Condition
 
 def _equal(values: Sequence[Value]) -> tuple[Branch, ...]:
     found: dict[tuple[ValueKind, str], list[Any]] = {
-        ("text", "text"): [each.text for each in values if each.kind == "text"],
-        ("long", "text"): [each.text for each in values if each.kind == "long"],
+        ("text", "text"): [each.text for each in values if each.kind in ("text", "long")],
         ("bool", "text"): [each.text for each in values if each.kind == "bool"],
         ("time", "real"): [each.real for each in values if each.kind == "time"],
         ("number", "text"): [each.text for each in values if each.kind == "number" and each.text is not None],
     }
-    branches = [_among(kind, column, wanted) for (kind, column), wanted in found.items() if wanted]
+    branches = [_one_of(kind, column, wanted) for (kind, column), wanted in found.items() if wanted]
     if reals := [each.real for each in values if each.kind == "number" and each.text is None]:
-        branches.append(
-            Branch("n", lambda row: and_(row.kind == "number", row.real.in_(reals), row.text.is_(None)), True)
-        )
+        branches.append(Branch("n", lambda row: _number(row, reals), True))
     if NULL in values:
-        branches.append(Branch("v", lambda row: row.kind == "null", False))
-    return tuple(branches) or (Branch("", lambda row: row.kind == "none of these", False),)
+        branches.append(Branch("v", lambda row: true(), False))
+    return tuple(branches) or (Branch("", lambda row: false(), False),)
 
 
-def _among(kind: ValueKind, column: str, values: Sequence[Any]) -> Branch:
-    letter = KINDS[kind]
-    return Branch(letter, lambda row: and_(row.kind == kind, getattr(row, column).in_(values)), True)
+def _one_of(kind: ValueKind, column: str, values: Sequence[Any]) -> Branch:
+    return Branch(KINDS[kind], lambda row: among(row[column], values), True)
+
+
+def _number(row: Columns, reals: Sequence[Any]) -> ColumnElement[bool]:
+    """Only a float beyond the exact ones may stand for an integer that is kept with its digits."""
+    chosen = among(row.real, reals)
+    return and_(chosen, row.text.is_(None)) if any(abs(each) >= EXACT_FLOAT for each in reals) else chosen
 
 
 def _range(operator: str, operand: Any, where: str) -> tuple[Branch, ...]:
@@ -180,7 +211,7 @@ def _range(operator: str, operand: Any, where: str) -> tuple[Branch, ...]:
 
 
 def _on_record(field: str, operator: str, operand: Any) -> ColumnElement[bool]:
-    column = getattr(AgentDataRow, field)
+    column = RECORDS.c[field]
     if operator in RANGES:
         found: ColumnElement[bool] = getattr(column, RANGES[operator])(_seconds(field, operator, operand))
         return found
@@ -198,89 +229,3 @@ def _seconds(field: str, operator: str, operand: Any) -> float:
             f"filter.{field}.{operator}: expected a date or time in ISO 8601, not {str(operand)[:60]!r}"
         )
     return time / 1_000_000
-
-
-# -- orders -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """By a field of the documents, or of the record (`column`)."""
-
-    field: str
-    is_descending: bool = False
-    column: str | None = None
-
-    @property
-    def paths(self) -> list[str]:
-        """Of values that can be sorted."""
-        return path_keys(self.field, SORTED_LETTERS)
-
-    def path(self, kinds: tuple[ValueKind, ...]) -> str:
-        return path_keys(self.field, KINDS[kinds[0]])[0]
-
-
-RECORD_COLUMNS = {"id": "id", "created_at": "created_at", "updated_at": "updated_at"}
-CONSTANT = ("deployment_name", "collection", "project_id")
-"""The same for everything that one query finds."""
-
-
-def read_orders(order_by: str | None, *, record: bool = True) -> tuple[Order, ...]:
-    """`field, other desc`. Fields of documents may carry the prefix `data.`.
-
-    Raises:
-        InvalidInputError: it is written otherwise.
-    """
-    parts = [each.split() for each in (order_by or "").split(",") if each.strip()]
-    if len(parts) > MAX_ORDERS:
-        raise InvalidInputError(f"order_by names {len(parts)} fields; at most {MAX_ORDERS} are possible")
-    found = [_order(words, record=record) for words in parts]
-    return tuple(each for each in found if not (record and each.field in CONSTANT and each.column == ""))
-
-
-def _order(words: list[str], *, record: bool) -> Order:
-    direction = words[-1].lower() if len(words) > 1 else ""
-    is_descending = direction == "desc"
-    name = " ".join(words[:-1] if direction in ("asc", "desc") else words)
-    if record and name in RECORD_COLUMNS:
-        return Order(name, is_descending, RECORD_COLUMNS[name])
-    if record and name in CONSTANT:
-        return Order(name, is_descending, "")
-    return Order(name.removeprefix("data."), is_descending)
-
-
-@dataclass(frozen=True, slots=True)
-class SortKey:
-    expression: ColumnElement[Any]
-    is_descending: bool = False
-
-    @property
-    def ordered(self) -> ColumnElement[Any]:
-        return self.expression.desc() if self.is_descending else self.expression.asc()
-
-    def behind(self, value: Any) -> ColumnElement[bool]:
-        found: ColumnElement[bool] = self.expression < value if self.is_descending else self.expression > value
-        return found
-
-
-def value_keys(row: Columns, *, is_descending: bool) -> list[SortKey]:
-    """By rank of the kind, number, text. Documents without the field come last in both directions."""
-    ranks = ranks_of(is_descending)
-    rank = case(*((row.kind.in_(kinds), place) for kinds, place in ranks), else_=MISSING_RANK)
-    real = case((row.kind.in_(("number", "time")), row.real), else_=literal(0.0))
-    text = case((row.kind.in_(("text", "long", "bool")), row.text), else_="")
-    return [SortKey(rank), SortKey(real, is_descending), SortKey(text, is_descending)]
-
-
-def ranks_of(is_descending: bool) -> list[tuple[tuple[ValueKind, ...], int]]:
-    kinds = SORTED_KINDS[::-1] if is_descending else SORTED_KINDS
-    return [(each, rank) for rank, each in enumerate(kinds)]
-
-
-def behind(keys: Sequence[SortKey], position: Sequence[Any]) -> ColumnElement[bool]:
-    """What comes after a position, by all keys together."""
-    found: list[ColumnElement[bool]] = []
-    for place, key in enumerate(keys):
-        same = [each.expression == value for each, value in zip(keys[:place], position[:place], strict=True)]
-        found.append(and_(*same, key.behind(position[place])))
-    return or_(*found)

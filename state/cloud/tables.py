@@ -1,11 +1,24 @@
 """The SQL tables of the LlamaCloud side. Times are seconds since the epoch (UTC) as floats."""
 
+import json
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from state.tables import Base, Key
+
+
+def is_same(before: Any, after: Any) -> bool:
+    """As JSON: in Python, 1 and true are equal."""
+    return json.dumps(before) == json.dumps(after)
+
+
+class ExactJSON(JSON):
+    """Has true written in the place of 1: SQLAlchemy writes nothing that it takes to be equal."""
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return is_same(x, y)
 
 
 class CloudObjectRow(Base):
@@ -35,7 +48,7 @@ class CloudObjectRow(Base):
     created_at: Mapped[float] = mapped_column(Float)
     updated_at: Mapped[float] = mapped_column(Float)
     deleted_at: Mapped[float | None] = mapped_column(Float)
-    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    body: Mapped[dict[str, Any]] = mapped_column(ExactJSON)
 
 
 class CloudJobRow(Base):
@@ -100,7 +113,10 @@ class AgentDataRow(Base):
     """One JSON document of an agent, as it was sent."""
 
     __tablename__ = "agent_data"
-    __table_args__ = (Index("ix_agent_data_place", "project_id", "deployment", "collection", "created_at", "number"),)
+    __table_args__ = (
+        Index("ix_agent_data_place", "project_id", "deployment", "collection", "created_at", "number"),
+        Index("ix_agent_data_updated", "project_id", "deployment", "collection", "updated_at", "number"),
+    )
 
     number: Mapped[int] = mapped_column(Key, primary_key=True)
     id: Mapped[str] = mapped_column(String(36), unique=True)
@@ -119,13 +135,21 @@ class AgentValueRow(Base):
     __tablename__ = "agent_value"
     __table_args__ = (
         Index("ix_agent_value_text", "place", "path", "text", "number"),
-        Index("ix_agent_value_real", "place", "path", "real", "number"),
+        Index(
+            "ix_agent_value_real",
+            "place",
+            "path",
+            "real",
+            "number",
+            sqlite_where=text("real IS NOT NULL"),
+            postgresql_where=text("real IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     number: Mapped[int] = mapped_column(ForeignKey("agent_data.number", ondelete="CASCADE"), index=True)
     place: Mapped[str] = mapped_column(String(64))
-    """A digest of project, deployment and collection."""
+    """The beginning of a digest of project, deployment and collection."""
     path: Mapped[str] = mapped_column(String(300))
     """Ends with the kind of the value, see state/cloud/agent_values.py."""
     kind: Mapped[str] = mapped_column(String(8))

@@ -19,9 +19,10 @@ from server.llamacloud.schemas.agent_data import (
 )
 from server.llamacloud.scope import Scope
 from server.llamacloud.times import stamp
-from state.cloud.agent_data import AgentDataStore, AgentItem, Place, Search
+from state.cloud.agent_data import AgentDataStore, Search
+from state.cloud.agent_documents import AgentItem, Place
 from state.cloud.agent_groups import Grouping
-from state.cloud.agent_query import read_orders
+from state.cloud.agent_orders import read_orders
 from state.cloud.paging import page_size
 
 

@@ -1,37 +1,45 @@
 """Search over agents' documents, against a plain reading of its rules."""
 
 import functools
+import hashlib
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete, event
 
 from rag.errors import InvalidInputError
-from state.cloud.agent_data import FEW, AgentDataStore, Place, Search
+from state.cloud.agent_data import AgentDataStore, Search
+from state.cloud.agent_documents import Place
 from state.cloud.agent_groups import Grouping
-from state.cloud.agent_query import read_orders
+from state.cloud.agent_orders import read_orders
+from state.cloud.agent_search import FEW
+from state.cloud.tables import AgentDataRow
 from state.database import StateDatabase
 from state.tables import Base
 
 PLACE = Place("p1", "agent", "default")
 MISSING = object()
-
-
 TABLES = [Base.metadata.tables[name] for name in ("agent_data", "agent_value")]
 
 
-class Store(AgentDataStore):
-    """In memory, of this thread."""
+pytestmark = pytest.mark.state("sqlite", "postgresql")
 
-    def __init__(self) -> None:
-        self.database = StateDatabase("sqlite://")
-        Base.metadata.create_all(self.database.engine, TABLES)
-        super().__init__(self.database, clock=lambda: 1_700_000_000.0)
+
+class Store(AgentDataStore):
+    def __init__(self, database: StateDatabase) -> None:
+        self.database = database
+        super().__init__(database, clock=lambda: 1_700_000_000.0)
+
+    def emptied(self) -> "Store":
+        with self.database.locked() as connection:
+            connection.execute(delete(AgentDataRow))
+        return self
 
     def found(self, filters: Mapping[str, Any], order_by: str | None = None, size: int = 7) -> list[str]:
         """Ids over all pages."""
@@ -45,6 +53,16 @@ class Store(AgentDataStore):
                 assert page.total == len(ids)
                 return ids
         return ids
+
+
+@pytest.fixture
+def store(state_kind: str, postgres_url: str | None) -> Iterator[Store]:
+    """SQLite in memory, or a PostgreSQL of its own."""
+    database = StateDatabase(postgres_url or "sqlite://")
+    if state_kind == "sqlite":
+        Base.metadata.create_all(database.engine, TABLES)
+    yield Store(database)
+    database.close()
 
 
 # -- the rules, read plainly ------------------------------------------------------------------------------------------
@@ -153,22 +171,22 @@ CONDITIONS = st.one_of(
     ),
     st.tuples(PATHS, st.sampled_from(["includes", "excludes"]), st.lists(SCALARS, max_size=3)),
 )
-ORDERS = st.lists(st.tuples(PATHS, st.booleans()), max_size=2, unique_by=lambda each: each[0])
+ORDERS = st.lists(st.tuples(PATHS, st.booleans()), max_size=3, unique_by=lambda each: each[0])
 
 
 @pytest.mark.parametrize("few", [FEW, 0], ids=["looked up first", "walked along the order"])
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents=DOCUMENTS, conditions=st.lists(CONDITIONS, max_size=2, unique_by=lambda each: each[:2]), orders=ORDERS)
 def test_a_search_finds_what_a_reading_of_all_documents_finds(
-    few: int, documents: list[Any], conditions: list[Any], orders: list[Any]
+    store: Store, few: int, documents: list[Any], conditions: list[Any], orders: list[Any]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("state.cloud.agent_data.FEW", few)
-        _check_search(documents, conditions, orders)
+        patch.setattr("state.cloud.agent_search.FEW", few)
+        patch.setattr("state.cloud.agent_walk.ASKED", few)
+        _check_search(store.emptied(), documents, conditions, orders, size=7 if few else 2)
 
 
-def _check_search(documents: list[Any], conditions: list[Any], orders: list[Any]) -> None:
-    store = Store()
+def _check_search(store: Store, documents: list[Any], conditions: list[Any], orders: list[Any], size: int) -> None:
     ids = [each.id for each in store.create_all(PLACE, documents)]
     store.create(Place("p2", "agent", "default"), {"x": 1, "y": "a"})
     store.create(Place("p1", "agent", "other"), {"x": 1, "y": "a"})
@@ -191,19 +209,19 @@ def _check_search(documents: list[Any], conditions: list[Any], orders: list[Any]
     large = any(
         kind(at(each, path)) == "number" and abs(at(each, path)) > 2**53 for each in documents for path, _ in orders
     )
-    found = store.found(filters, order_by or None)
+    found = store.found(filters, order_by or None, size)
     if cut or large:  # sorted by what the index keeps of them
         assert sorted(found) == sorted(wanted_order)
     else:
         assert found == wanted_order
-    store.database.close()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents=DOCUMENTS, fields=st.lists(PATHS, max_size=2, unique=True), by_count=st.booleans())
-def test_groups_are_those_of_strictly_equal_values(documents: list[Any], fields: list[str], *, by_count: bool) -> None:
-    store = Store()
-    store.create_all(PLACE, documents)
+def test_groups_are_those_of_strictly_equal_values(
+    store: Store, documents: list[Any], fields: list[str], *, by_count: bool
+) -> None:
+    store.emptied().create_all(PLACE, documents)
 
     def strict(value: Any) -> Any:
         if value is MISSING or value is None:
@@ -234,25 +252,23 @@ def test_groups_are_those_of_strictly_equal_values(documents: list[Any], fields:
     for each in groups:
         firsts = {field: at(each.first, field) for field in fields}
         assert each.key == {field: None if value is MISSING else value for field, value in firsts.items()}
-    store.database.close()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents=DOCUMENTS, condition=CONDITIONS)
-def test_deletion_by_query_takes_what_a_search_finds_and_nothing_else(documents: list[Any], condition: Any) -> None:
-    store = Store()
-    ids = [each.id for each in store.create_all(PLACE, documents)]
+def test_deletion_by_query_takes_what_a_search_finds_and_nothing_else(
+    store: Store, documents: list[Any], condition: Any
+) -> None:
+    ids = [each.id for each in store.emptied().create_all(PLACE, documents)]
     filters = {condition[0]: {condition[1]: condition[2]}}
     found = store.found(filters)
     assert store.delete_matching(PLACE, filters) == len(found)
     assert store.found({}) == [each for each in ids if each not in found]
     assert store.found(filters) == []
-    store.database.close()
 
 
 @pytest.mark.parametrize("order_by", [None, "data.x", "data.x desc", "created_at desc", "data.x, data.y desc", "id"])
-def test_pages_lose_and_repeat_nothing_while_others_insert(order_by: str | None) -> None:
-    store = Store()
+def test_pages_lose_and_repeat_nothing_while_others_insert(store: Store, order_by: str | None) -> None:
     before = [store.create(PLACE, {"x": number % 4, "y": number % 3}).id for number in range(40)]
     seen: list[str] = []
     token = None
@@ -269,8 +285,7 @@ def test_pages_lose_and_repeat_nothing_while_others_insert(order_by: str | None)
     assert {each for number, each in enumerate(before) if number % 4 >= 1} <= set(seen)
 
 
-def test_a_token_of_another_query_is_refused() -> None:
-    store = Store()
+def test_a_token_of_another_query_is_refused(store: Store) -> None:
     for number in range(5):
         store.create(PLACE, {"x": number})
     token = store.search(Search(PLACE, {}, read_orders("data.x"), limit=2)).next_token
@@ -284,8 +299,7 @@ def test_a_token_of_another_query_is_refused() -> None:
             store.search(other)
 
 
-def test_keys_with_dots_control_characters_and_great_length_are_found() -> None:
-    store = Store()
+def test_keys_with_dots_control_characters_and_great_length_are_found(store: Store) -> None:
     wanted = {"a.b": 1, "c\x1f": 2, "k" * 3000: 3, "d": {"e.f": 4}, "": 5, "g": [{"h": 6}, {"h": [7]}]}
     item = store.create(PLACE, wanted).id
     for path, value in (("a.b", 1), ("c\x1f", 2), ("k" * 3000, 3), ("d.e.f", 4)):
@@ -295,16 +309,76 @@ def test_keys_with_dots_control_characters_and_great_length_are_found() -> None:
     assert store.found({"g.h": {"eq": 6}}) == []
 
 
-def test_texts_with_a_nul_are_told_apart() -> None:
-    store = Store()
+def test_texts_with_a_nul_are_told_apart(store: Store) -> None:
     item = store.create(PLACE, {"x": "a\x00b"}).id
     assert store.found({"x": {"eq": "a\x00b"}}) == [item]
     assert store.found({"x": {"eq": "a\x01b"}}) == []
 
 
-def test_numbers_beyond_a_float_are_equal_to_themselves_alone() -> None:
-    store = Store()
+def test_a_text_that_looks_like_the_index_entry_of_a_long_one_is_not_taken_for_it(store: Store) -> None:
+    long = "z" * 400
+    alike = f"{'z' * 230}\x1f{hashlib.sha256(long.encode()).hexdigest()}"
+    ids = [store.create(PLACE, {"x": each}).id for each in (long, alike)]
+    assert [store.found({"x": {"eq": each}}) for each in (long, alike)] == [[ids[0]], [ids[1]]]
+    assert [each.count for each in store.aggregate(Search(PLACE, {}), Grouping(["x"], ())).items] == [1, 1]
+
+
+@pytest.mark.parametrize("order_by", ["updated_at desc", "created_at, data.x desc", "data.x, updated_at", "data.x, id"])
+@pytest.mark.parametrize("few", [FEW, 0], ids=["looked up first", "walked along the order"])
+def test_times_of_the_record_are_an_order_like_any_other(
+    store: Store, few: int, order_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state.cloud.agent_search.FEW", few)
+    monkeypatch.setattr("state.cloud.agent_walk.ASKED", few)
+    kept = store.create_all(PLACE, [{"x": number % 3, "y": number} for number in range(12)])
+    items = [store.replace(kept[number].id, {"x": number % 3, "y": number}) for number in (5, 2, 8)]
+    items += [each for number, each in enumerate(kept) if number not in (5, 2, 8)]
+    x_of = {each.id: number % 3 for number, each in enumerate(kept)}
+    numbers = {each.id: number for number, each in enumerate(kept)}
+    plain = {
+        "updated_at desc": lambda each: (-each.updated_at, -numbers[each.id]),
+        "created_at, data.x desc": lambda each: (-x_of[each.id], -numbers[each.id]),
+        "data.x, updated_at": lambda each: (x_of[each.id], each.updated_at, numbers[each.id]),
+        "data.x, id": lambda each: (x_of[each.id], each.id),
+    }[order_by]
+    wanted = [each.id for each in sorted(items, key=plain) if numbers[each.id] > 1]
+    assert store.found({"y": {"gt": 1}}, order_by, size=2) == wanted
+
+
+def test_numbers_beyond_a_float_are_equal_to_themselves_alone(store: Store) -> None:
     ids = [store.create(PLACE, {"x": 2**53 + number}).id for number in range(3)]
     for number, item in enumerate(ids):
         assert store.found({"x": {"eq": 2**53 + number}}) == [item]
     assert math.isclose(float(2**53), float(2**53 + 1))
+
+
+def test_deletion_by_query_takes_as_many_steps_as_it_needs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("state.cloud.agent_data.DELETED_AT_ONCE", 2)
+    store.create_all(PLACE, [{"x": number % 2} for number in range(11)])
+    store.create(Place("p2", "agent", "default"), {"x": 1})
+    assert store.delete_matching(PLACE, {"x": {"eq": 1}}) == 5
+    assert store.delete_matching(PLACE, {}) == 6
+    assert len(store.search(Search(Place("p2", "agent", "default"), {})).items) == 1
+
+
+@pytest.mark.state("sqlite")
+@pytest.mark.parametrize("order_by", ["data.x", "data.x desc, data.y", "updated_at desc", None])
+def test_a_walk_and_its_conditions_are_answered_by_indexes_alone(
+    store: Store, order_by: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state.cloud.agent_search.FEW", 0)
+    store.create_all(PLACE, [{"x": 1, "y": number, "z": "a"} for number in range(30)])
+    plans: list[str] = []
+
+    @event.listens_for(store.database.engine, "before_cursor_execute")
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "agent_value" in statement or "LIMIT" in statement:
+            steps = connection.connection.dbapi_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(step[3] for step in steps)
+
+    query = Search(PLACE, {"z": {"eq": "a"}}, read_orders(order_by), limit=5, with_total=True)
+    assert store.search(query).total == 30
+    reads = [each for each in plans if each.startswith(("SEARCH agent", "SEARCH probe", "SCAN agent", "SCAN probe"))]
+    of_few = [each for each in reads if "(rowid=?)" in each or "ix_agent_value_number" in each]
+    assert [each for each in reads if each not in of_few and "COVERING INDEX" not in each] == []
+    assert any("ix_agent_value_text" in each for each in reads)
