@@ -3,10 +3,10 @@
 RagError
 ├── InvalidInputError          422  the caller can fix it; the message says what was expected
 │   ├── BadRequestError        400  well-formed, but asks for what this project cannot do
+│   │   └── ToolsRefusedError       the model's server takes no tools
 │   ├── UnknownComponentError  422  names the known ones
 │   ├── ConfigError            422  llamafarm.yaml: names file, path, value, what is accepted
 │   ├── SlowPatternError       422  a search that would not end in time; not to be tried again
-│   ├── SlowPatternError       422  a search that would not end in time
 │   ├── LimitExceededError     413  larger than a named limit
 │   └── UnreadableFileError    422  a bad file, as distinct from a bug in a parser
 │       ├── EncryptedFileError      a password is needed
@@ -41,6 +41,10 @@ class InvalidInputError(RagError):
 
 class BadRequestError(InvalidInputError):
     code = "BadRequest"
+
+
+class ToolsRefusedError(BadRequestError):
+    """The model's server takes no tools, at least for this model; nothing was answered."""
 
 
 class UnknownComponentError(InvalidInputError):

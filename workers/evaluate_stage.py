@@ -20,7 +20,7 @@ from rag.embedders.vector_cache import CachedEmbedder
 from rag.errors import BadRequestError, CancelledTaskError, UpstreamError
 from rag.evaluation import synthetic
 from rag.evaluation.datasets import read_question
-from rag.evaluation.questions import Question, missing_files
+from rag.evaluation.questions import PassageSearch, Question, Target, missing_files, names_of
 from rag.evaluation.report import FEW_QUESTIONS, configuration, recommend
 from rag.evaluation.run import PRIMARY, Configuration, Cutting, Outcome, measures, run
 from rag.retrievers import retrievers
@@ -29,9 +29,9 @@ from rag.stores.memory import MemoryStore
 from rag.stores.options import StoreOptions
 from state.contents import DatabaseContents
 from state.evaluations import EvaluationStore
-from state.tasks import ClaimedFile
+from state.task_rows import ClaimedFile
 from workers.runtime import Runtime
-from workers.trial_chunks import TrialChunks, sample_passages
+from workers.trial_chunks import BATCH, TrialChunks, sample_passages
 
 MAX_CRASHES = 2
 REPORT_INTERVAL_S = 0.5
@@ -106,6 +106,7 @@ class _Evaluation:
                 self._progress.base += number
 
         outcomes = run(self._configurations(names, cuts, current), questions, self._wanted["k"], asked)
+        self._warn_of_unheld(outcomes, questions)
         return self._report(outcomes, cuts, questions)
 
     # -- questions ------------------------------------------------------------------------------------------
@@ -159,6 +160,36 @@ class _Evaluation:
             shown = ", ".join(f"'{name[:80]}'" for name in missing[:SHOWN_MISSING])
             more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
             self._warn(f"expected files that database '{self._database.name}' does not hold: {shown}{more}")
+
+    def _warn_of_unheld(self, outcomes: list[Outcome], questions: list[Question]) -> None:
+        """Only chunks of what no configuration found are read for it."""
+        deepest = f"recall@{max(self._wanted['k'])}"
+        found = [
+            max((each.values[deepest][at] for each in outcomes if each.values), default=1.0)
+            for at in range(len(questions))
+        ]
+        known = set().union(*(names_of(file.filename, file.file_hash) for file in self._files))
+        asked = {
+            target: question
+            for question, recall in zip(questions, found, strict=True)
+            for target in question.targets
+            if recall < 1 and target.passage and (target.file is None or target.file in known)
+        }
+        search = PassageSearch(asked)
+        for file in self._files:
+            names = names_of(file.filename, file.file_hash)
+            if search.wants(names):
+                for batch in self._store.upkeep.batches(file.pair, BATCH):
+                    self._progress.at(0, "looking for the passages that were not found")
+                    for record in batch:
+                        search.show(names, record.text)
+        if search.left:
+            shown = "; ".join(_said(asked[each], each) for each in search.left[:SHOWN_MISSING])
+            more = f"; and {len(search.left) - SHOWN_MISSING} more" if len(search.left) > SHOWN_MISSING else ""
+            self._warn(
+                f"passages that stand in no file of database '{self._database.name}', so that nothing can find them: "
+                f"{shown}{more}. Quote them as the files' text has them"
+            )
 
     def _warn(self, sentence: str) -> None:
         self._warnings[sentence] = None
@@ -240,3 +271,8 @@ class _Evaluation:
         named = {each.name: each.type for each in self._database.retrieval_strategies}
         type_name = named.get(outcome.strategy, outcome.strategy)
         return type_name in retrievers and retrievers.canonical(type_name) == "BM25Retriever"
+
+
+def _said(question: Question, target: Target) -> str:
+    place = f" of '{target.file[:80]}'" if target.file else ""
+    return f"'{(target.passage or '')[:80]}'{place} (question {question.id})"

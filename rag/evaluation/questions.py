@@ -1,7 +1,7 @@
 """Questions whose answers are known, and whether a hit holds them. Nothing here depends on how files were cut."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,49 @@ def missing_files(questions: Iterable[Question], known: Iterable[str]) -> list[s
     return [name for name in wanted if name not in names]
 
 
+class PassageSearch:
+    """Which passages stand in no file at all: chunks are shown to it, in any order, and what was in none is left.
+
+    Args:
+        targets: with a passage; one that names a file is looked for in that file.
+    """
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._wanted = {each: _sequences(_words(each.passage or "")) for each in targets}
+        self._seen: dict[Target, set[int]] = {target: set() for target in self._wanted}
+        self._places: dict[tuple[str, ...], list[tuple[Target, int]]] = {}
+        for target, sequences in self._wanted.items():
+            for position, sequence in enumerate(sequences):
+                self._places.setdefault(sequence, []).append((target, position))
+        self._lengths = sorted({len(each) for each in self._places})
+        self.left = list(self._wanted)
+
+    def wants(self, names: Collection[str]) -> bool:
+        """Whether a file with these names can hold one that is left."""
+        return any(each.file is None or each.file in names for each in self.left)
+
+    def show(self, names: Collection[str], text: str) -> None:
+        """A chunk of the file that has these names."""
+        words = _words(text)
+        for length in self._lengths:
+            for sequence in set(_sequences(words, length)) if len(words) >= length else ():
+                for target, position in self._places.get(sequence, ()):
+                    if target.file is None or target.file in names:
+                        self._seen[target].add(position)
+        self.left = [each for each in self.left if not self._is_found(each, text)]
+
+    def _is_found(self, target: Target, text: str) -> bool:
+        wanted = self._wanted[target]
+        if not wanted:  # signs only
+            return (target.passage or "").strip() in text
+        return len(self._seen[target]) >= FOUND_SHARE * len(wanted)
+
+
+def names_of(filename: str, file_hash: str) -> set[str]:
+    """By which a question may call a file."""
+    return {filename, filename.rpartition("/")[2], file_hash}
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.casefold() for word in _WORD.findall(text))
 
@@ -114,7 +157,7 @@ def _is_of(hit: Hit, file: str | None) -> bool:
     if file is None:
         return True
     name = str(hit.metadata.get("filename") or "")
-    return file in (name, name.rpartition("/")[2], _file_hash(hit))
+    return file in names_of(name, _file_hash(hit))
 
 
 def _file_hash(hit: Hit) -> str:

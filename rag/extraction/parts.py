@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rag.chunkers.tables import find_tables
@@ -20,13 +20,15 @@ class TextPart:
     """Characters `start` up to but excluding `end` of a document.
 
     Args:
-        heading: of the table that it begins in the middle of; for reading alone.
+        heading: of the table that it begins in the middle of.
+        heading_start: where that stands in the document.
     """
 
     start: int
     end: int
     text: str
     heading: str = ""
+    heading_start: int = 0
 
 
 def read_ranges(written: str) -> list[tuple[int, int]]:
@@ -95,7 +97,8 @@ def cut(document: Document, spans: Sequence[tuple[int, int]], size: int) -> list
             inside = at >= 0 and tables[at].body_start < start < tables[at].end
             text = document.text[start:stop]
             if text.strip():
-                parts.append(TextPart(start, stop, text, tables[at].header if inside else ""))
+                heading = (tables[at].header, tables[at].start) if inside else ("", 0)
+                parts.append(TextPart(start, stop, text, *heading))
             start = stop
     return parts
 
@@ -104,8 +107,8 @@ def halves(part: TextPart) -> list[TextPart]:
     stop = _end_of(part.text, 0, len(part.text), len(part.text) // 2 + 1)
     at = part.start + stop
     return [
-        TextPart(part.start, at, part.text[:stop], part.heading),
-        TextPart(at, part.end, part.text[stop:], part.heading),
+        replace(part, end=at, text=part.text[:stop]),
+        replace(part, start=at, text=part.text[stop:]),
     ]
 
 

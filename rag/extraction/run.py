@@ -211,7 +211,7 @@ class _Reader:
             said = said[:SHOWN_ANSWER_CHARS]
             if wrong:
                 continue
-            judge = Judge(part.text, part.start, self._wish.strictness)
+            judge = Judge(part, self._wish.strictness)
             kept = (judge.judge(value, self._schema), judge)
             if not judge.unsupported or attempt > 0:
                 break

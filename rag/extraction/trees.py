@@ -3,13 +3,15 @@ data and what is known about them."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from rag.extraction.evidence import CONFIDENCE, EvidenceText, same_value
+from rag.extraction.choosing import Chooser, Lines, anchor_of, label_words
+from rag.extraction.evidence import CONFIDENCE, EvidenceText, Place, same_value
+from rag.extraction.parts import TextPart
 from rag.extraction.relaxed import branches, item_schema, property_schema, takes_null
 from rag.extraction.schemas import Schema, place
 
@@ -51,42 +53,68 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class Judge:
-    """Holds values against one part of the text.
+    """Holds values against one part of the text, and the names of the columns that it goes on below."""
 
-    Args:
-        offset: of that part in the document.
-    """
-
-    def __init__(self, text: str, offset: int, strictness: Strictness) -> None:
+    def __init__(self, part: TextPart, strictness: Strictness) -> None:
+        heading = f"{part.heading}\n" if part.heading else ""
+        text = heading + part.text
+        self._part = part
+        self._heading_end = len(heading)
         self._evidence = EvidenceText(text)
-        self._offset = offset
+        self._lines = Lines(text)
         self._strictness = strictness
         self.unsupported: list[tuple[Path, Any]] = []
 
     def judge(self, value: Any, schema: Schema, path: Path = ()) -> Tree:
+        return self._judged(value, schema, path, Chooser(self._lines, None, 0), 0)
+
+    def _judged(self, value: Any, schema: Schema, path: Path, chooser: Chooser, floor: int) -> Tree:
+        """Args:
+        floor: where what was read before it in a list ends.
+        """
         if isinstance(value, Mapping):
+            if path:  # the values of the whole may stand anywhere, those of a part stand together
+                scalars = [self._evidence.places(each) for each in value.values()]
+                chooser = Chooser(self._lines, anchor_of(scalars, floor), floor)
             return {
-                str(name): self.judge(each, property_schema(schema, str(name)), (*path, str(name)))
+                str(name): self._judged(each, property_schema(schema, str(name)), (*path, str(name)), chooser, floor)
                 for name, each in value.items()
             }
         if isinstance(value, list):
-            items = item_schema(schema)
-            return [self.judge(each, items, (*path, index)) for index, each in enumerate(value)]
-        return self._scalar(value, schema, path)
+            return self._listed(value, item_schema(schema), path, chooser, floor)
+        return self._scalar(value, schema, path, chooser)
 
-    def _scalar(self, value: Any, schema: Schema, path: Path) -> Found:
+    def _listed(self, values: list[Any], schema: Schema, path: Path, chooser: Chooser, floor: int) -> list[Tree]:
+        trees: list[Tree] = []
+        for index, each in enumerate(values):
+            trees.append(self._judged(each, schema, (*path, index), chooser, floor))
+            if isinstance(each, Mapping):
+                cited = [found.citation.end for found in leaves(trees[-1]) if found.citation is not None]
+                floor = max((floor, *(end - self._part.start + self._heading_end for end in cited)))
+        return trees
+
+    def _scalar(self, value: Any, schema: Schema, path: Path, chooser: Chooser) -> Found:
         if value is None or (isinstance(value, str) and not value.strip()):
             return Found(None)
         if isinstance(value, bool):
             return Found(value, reasoning="INFERRED FROM TEXT")
-        found = self._evidence.find(value)
-        if found is not None and not (self._strictness == "strict" and found.kind == "scattered"):
-            start, end = found.start, found.end
-            quote = self._evidence.text[start:end]
+        places = self._evidence.places(value)
+        if places and not (self._strictness == "strict" and places[0].kind == "scattered"):
+            name = next((each for each in reversed(path) if isinstance(each, str)), "")
+            found = chooser.choose(places, label_words(name, schema))
             reasoning = "VERBATIM EXTRACTION" if found.kind == "verbatim" else "INFERRED FROM TEXT"
-            citation = Citation(start + self._offset, end + self._offset, quote)
-            return Found(value, CONFIDENCE[found.kind], citation, reasoning)
+            return Found(value, CONFIDENCE[found.kind], self._citation(found), reasoning)
         return self._inferred(value, schema, path)
+
+    def _citation(self, found: Place) -> Citation:
+        """In the document."""
+        start, end = found.start, found.end
+        if start < self._heading_end:
+            end = min(end, self._heading_end)
+            offset = self._part.heading_start
+        else:
+            offset = self._part.start - self._heading_end
+        return Citation(start + offset, end + offset, self._evidence.text[start:end])
 
     def _inferred(self, value: Any, schema: Schema, path: Path) -> Found:
         """A value that stands nowhere: kept where the schema says that it need not."""
@@ -108,16 +136,22 @@ def is_chosen(schema: Schema) -> bool:
     )
 
 
-def joined(trees: Sequence[Tree]) -> Tree:
-    """One tree of those of several parts: lists one after the other without repetitions, scalars by best evidence."""
+def joined(trees: Sequence[Tree], *, is_whole: bool = True) -> Tree:
+    """One tree of those of several parts: lists one after the other without repetitions, scalars by best evidence.
+
+    Args:
+        is_whole: whether the trees are of whole documents. An object in them is one thing: of those that contradict
+            each other the fullest is taken, and not mixed with the others.
+    """
     present = [each for each in trees if not (isinstance(each, Found) and each.value is None)]
     if not present:
         return Found(None)
     first = present[0]
     if isinstance(first, dict):
         same = [each for each in present if isinstance(each, dict)]
+        same = same if is_whole else _alike(same)
         names = dict.fromkeys(name for each in same for name in each)
-        return {name: joined([each[name] for each in same if name in each]) for name in names}
+        return {name: joined([each[name] for each in same if name in each], is_whole=False) for name in names}
     if isinstance(first, list):
         return _concatenated([each for each in present if isinstance(each, list)])
     return _best([each for each in present if isinstance(each, Found)])
@@ -131,6 +165,25 @@ def _concatenated(lists: list[list[Tree]]) -> list[Tree]:
         result += [item for item, key in zip(each, keys, strict=True) if key not in seen]
         seen.update(keys)  # afterwards: what one part of a document names twice is there twice
     return result
+
+
+def _alike(objects: list[dict[str, Tree]]) -> list[dict[str, Tree]]:
+    """The one with the most values, the first of several, with those that it does not contradict."""
+    fullest = max(objects, key=lambda each: sum(has_value(value) for value in each.values()))
+    return [each for each in objects if not _contradict(fullest, each)]
+
+
+def _contradict(one: Tree, other: Tree) -> bool:
+    """In a single value; lists go on from part to part."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return any(_contradict(value, other[name]) for name, value in one.items() if name in other)
+    if not isinstance(one, Found) or not isinstance(other, Found) or None in (one.value, other.value):
+        return False
+    first, second = _comparable(one), _comparable(other)
+    if isinstance(first, str) and isinstance(second, str):  # `Acme` and `Acme Inc.` are one
+        words, more = sorted((set(first.split()), set(second.split())), key=len)
+        return not words <= more
+    return _key(one) != _key(other)
 
 
 def _best(found: list[Found]) -> Found:
@@ -148,6 +201,14 @@ def _comparable(tree: Tree) -> Any:
     if isinstance(tree, list):
         return [_comparable(each) for each in tree]
     return same_value(tree.value)
+
+
+def leaves(tree: Tree) -> Iterator[Found]:
+    if isinstance(tree, Found):
+        yield tree
+        return
+    for each in tree.values() if isinstance(tree, dict) else tree:
+        yield from leaves(each)
 
 
 def has_value(tree: Tree) -> bool:

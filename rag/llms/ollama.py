@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpx
 import ollama
 
-from rag.errors import BadRequestError, RagError, UpstreamError
+from rag.errors import BadRequestError, RagError, ToolsRefusedError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
 from rag.llms.formats import wanted_format
 from rag.llms.ollama_wire import DEFAULT_NUM_CTX, ollama_messages, ollama_options, ollama_tools
@@ -111,7 +111,7 @@ class OllamaLLM:
                 f"Ollama at {self.url} does not have the model '{self.model}': run `ollama pull {self.model}`"
             )
         if "does not support tools" in said:
-            return BadRequestError(
+            return ToolsRefusedError(
                 f"the model '{self.model}' at {self.url} cannot call tools: set tool_call_strategy: prompt_based for "
                 "it in llamafarm.yaml, or ask with tool_choice 'none'"
             )

@@ -9,7 +9,7 @@ from typing import Any, cast
 import openai
 from openai.types.chat import ChatCompletionChunk
 
-from rag.errors import BadRequestError, RagError, UpstreamError
+from rag.errors import BadRequestError, RagError, ToolsRefusedError, UpstreamError
 from rag.llms.base import Delta, FinishReason, LLMRequest, Usage
 from rag.llms.options import ProviderOptions, is_loopback
 from rag.llms.prompted_tools import stream_prompted
@@ -17,6 +17,10 @@ from rag.llms.thinking import ThinkSplitter, generation_limit
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 MAX_RETRY_AFTER_S = 86_400
+TOOLS_REFUSED = frozenset({400, 404, 422, 500, 501})
+"""Servers agree on no status for it: vLLM has 400, OpenRouter 404, llama.cpp 500."""
+_TOOLS = re.compile(r"\btools?\b|function[ _-]call", re.IGNORECASE)
+_LACKING = re.compile(r"support|requires?\b|enabled\b|permitted|unrecogni[sz]ed|unknown|unavailable", re.IGNORECASE)
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "length": "length",
     "tool_calls": "tool_calls",
@@ -53,7 +57,7 @@ class OpenAILLM:
 
     async def _stream(self, request: LLMRequest) -> AsyncIterator[Delta]:
         reader = _Reader()
-        with self._translated():
+        with self._translated(request):
             completions = cast("Any", self._client.chat.completions)
             async with await completions.create(**self._parameters(request)) as chunks:
                 async for chunk in chunks:
@@ -102,11 +106,11 @@ class OpenAILLM:
         }
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, request: LLMRequest) -> Iterator[None]:
         try:
             yield
         except openai.APIStatusError as error:
-            raise self._refused(error) from error
+            raise self._refused(error, has_tools=bool(request.tools)) from error
         except openai.APITimeoutError as error:
             raise UpstreamError(
                 f"the LLM server at {self.url} sent nothing for {self._options.timeout_s:g} s while answering "
@@ -122,8 +126,13 @@ class OpenAILLM:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UpstreamError(f"the LLM server at {self.url} sent a line that is not part of an answer") from error
 
-    def _refused(self, error: openai.APIStatusError) -> RagError:
+    def _refused(self, error: openai.APIStatusError, *, has_tools: bool) -> RagError:
         said = _said(error)
+        if has_tools and error.status_code in TOOLS_REFUSED and _TOOLS.search(said) and _LACKING.search(said):
+            return ToolsRefusedError(
+                f"the LLM server at {self.url} takes no tools for '{self.model}': set tool_call_strategy: prompt_based "
+                f"for it in llamafarm.yaml, or ask with tool_choice 'none'; it said: {said}"
+            )
         if error.status_code in (400, 422):
             return BadRequestError(f"the LLM server at {self.url} refused the request for '{self.model}': {said}")
         remedy = {

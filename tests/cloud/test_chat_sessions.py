@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from rag.errors import UpstreamError
+from rag.prompts import estimate_tokens
 from server.llamacloud.services.chat.tools import IndexTools
 from server.llamacloud.services.chat.turn import MAX_ROUNDS
 from state.cloud.chats import ChatRecords
@@ -94,6 +95,11 @@ def kept(cloud: CloudWorld, session: str) -> Any:
     answer = cloud.http.get(f"/api/v1/chat/{session}")
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def messages_of(ollama: FakeOllama) -> list[dict[str, Any]]:
+    """What the model was told last."""
+    return list(ollama.requests("/api/chat")[-1]["body"]["messages"])
 
 
 def call(name: str, **arguments: Any) -> dict[str, Any]:
@@ -285,15 +291,108 @@ def test_thinking_is_told_apart_from_the_answer(cloud: CloudWorld, index: Filled
     assert kept(cloud, session)["events"] == whole(events)
 
 
-def test_a_later_turn_sees_the_conversation(cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama) -> None:
-    ollama.behave(script=[call("retrieve", query="apples"), {"answer": "Four euros."}, {"answer": "For a kilo."}])
+def test_a_later_turn_sees_what_was_said_and_what_tools_gave(
+    cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama
+) -> None:
+    ollama.behave(script=[
+        {**call("retrieve", query="apples"), "answer": "Let me look."}, {"answer": "Four euros."},
+        {"answer": "For a kilo."},
+    ])  # fmt: skip
     session = new_session(cloud, index)
     ask(cloud, session, index, prompt="Price of apples?")
+    in_its_turn = messages_of(ollama)[-1]
     ask(cloud, session, index, prompt="For how much?")
-    messages = ollama.requests("/api/chat")[-1]["body"]["messages"]
-    said = [(each["role"], each["content"]) for each in messages if each["role"] != "system"]
-    assert said == [("user", "Price of apples?"), ("assistant", "Four euros."), ("user", "For how much?")]
+    messages = [each for each in messages_of(ollama) if each["role"] != "system"]
+    assert [(each["role"], each["content"]) for each in messages] == [
+        ("user", "Price of apples?"), ("assistant", "Let me look."), ("tool", in_its_turn["content"]),
+        ("assistant", "Four euros."), ("user", "For how much?"),
+    ]  # fmt: skip
+    assert messages[1]["tool_calls"][0]["function"] == {"name": "retrieve", "arguments": {"query": "apples"}}
     assert types_of(kept(cloud, session)["events"]).count("stop") == 2
+
+
+def test_passages_keep_their_numbers_over_a_session(cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama) -> None:
+    one, many = call("retrieve", query="price of apples", top_k=1), call("retrieve", query="herons", top_k=3)
+    ollama.behave(script=[one, {"answer": "Four euros [1]."}, many, {"answer": "Fish [2]."}])
+    session = new_session(cloud, index)
+    first, second = (
+        next(each["result"]["passages"] for each in ask(cloud, session, index) if each["type"] == "tool_result")
+        for _ in range(2)
+    )
+    (known,) = first
+    assert known["number"] == 1
+    numbers = {each["content"]: each["number"] for each in second}
+    assert sorted(numbers.values()) == [1, 2, 3]
+    assert numbers[known["content"]] == 1
+
+
+def test_a_call_that_was_never_answered_is_not_told_to_later_turns(
+    cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise UpstreamError("the store does not answer")
+
+    session = new_session(cloud, index)
+    ollama.behave(script=[call("retrieve", query="apples"), {"answer": "Four."}])
+    with monkeypatch.context() as patched:
+        patched.setattr(IndexTools, "run", fail)
+        assert types_of(ask(cloud, session, index, prompt="a")) == ["user_input", "tool_call", "stop"]
+    ask(cloud, session, index, prompt="b")
+    messages = [each for each in messages_of(ollama) if each["role"] != "system"]
+    assert messages == [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+
+
+def test_in_a_small_window_words_outlive_what_tools_gave(
+    cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama
+) -> None:
+    long = filled_index(cloud, {"long.txt": "Herons hunt fish at dawn. " * 1_000})
+    (file_id,) = (each["file_id"] for each in long.tool("search", file_name="long.txt")["files"])
+    use = {"provider": "ollama", "model": "m", "base_url": ollama.url, "extra_body": {"num_ctx": 4_096}}
+    cloud.use_model(DEFAULT_PROJECT_ID, **use)
+    session = new_session(cloud, long)
+    for number in range(4):
+        ollama.behave(script=[call("read_file", file_id=file_id, max_length=20_000), {"answer": f"Answer {number}."}])
+        events = ask(cloud, session, long, prompt=f"Question {number}?")
+        assert events[-1]["is_error"] is False, events[-1]
+    messages = messages_of(ollama)
+    said = [each["content"] for each in messages if each["role"] in ("user", "assistant") and each.get("content")]
+    assert said == [
+        *(text for number in range(3) for text in (f"Question {number}?", f"Answer {number}.")), "Question 3?"
+    ]  # fmt: skip
+    given = [each["content"] for each in messages if each["role"] == "tool"]
+    assert "dawn" in given[-1]  # of this turn
+    assert estimate_tokens("".join(map(str, messages))) < 4_096
+
+
+@pytest.mark.parametrize("provider", ["ollama", "openai"])
+def test_a_model_whose_server_refuses_tools_is_given_what_a_search_finds(
+    cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama, provider: str
+) -> None:
+    url = ollama.url + ("/v1" if provider == "openai" else "")
+    cloud.use_model(DEFAULT_PROJECT_ID, provider=provider, model="gemma:2b", base_url=url)
+    ollama.behave(no_tools=True, answer="Four euros [1].")
+    session = new_session(cloud, index)
+    events = ask(cloud, session, index)
+    assert types_of(whole(events)) == ["user_input", "tool_call", "tool_result", "text", "stop"]
+    _, called, result, text, stop = whole(events)
+    assert (called["name"], called["arguments"]) == ("retrieve", {"query": QUESTION})
+    assert result["result"]["passages"][0]["number"] == 1
+    assert text["content"] == "Four euros [1]."
+    assert (stop["is_error"], stop["usage"]["turns"]) == (False, 2)
+    assert kept(cloud, session)["events"] == whole(events)
+    asked = ollama.requests()[-1]["body"]
+    assert not asked.get("tools")
+    assert "4 euros per kilo" in asked["messages"][0]["content"]
+
+    events = ask(cloud, session, index, prompt="And of pears?")
+    queries = [each["arguments"]["query"] for each in events if each["type"] == "tool_call"]
+    assert queries == ["And of pears?", f"{QUESTION}\nAnd of pears?"]
+    numbers = [
+        passage["number"] for each in events if each["type"] == "tool_result" for passage in each["result"]["passages"]
+    ]
+    assert set(numbers) == set(range(1, max(numbers) + 1))
+    said = [(each["role"], each["content"]) for each in ollama.requests()[-1]["body"]["messages"][1:]]
+    assert said == [("user", QUESTION), ("assistant", "Four euros [1]."), ("user", "And of pears?")]
 
 
 def test_a_model_that_only_calls_tools_is_made_to_answer(
@@ -416,7 +515,7 @@ def test_a_model_that_breaks_off_ends_the_turn_with_its_reason(
     assert ask(cloud, session, index)[-1]["is_error"] is False
 
 
-@pytest.mark.parametrize("behaviour", [{"refuse": True}, {"busy_503": True}, {"no_tools": True}])
+@pytest.mark.parametrize("behaviour", [{"refuse": True}, {"busy_503": True}])
 def test_a_model_that_cannot_be_asked_is_told_in_the_stop(
     cloud: CloudWorld, index: FilledIndex, ollama: FakeOllama, behaviour: dict[str, Any]
 ) -> None:

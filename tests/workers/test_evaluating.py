@@ -164,6 +164,7 @@ def test_questions_about_files_that_are_not_there_are_named(garden: World) -> No
     questions = [*QUESTIONS, {"question": "what else", "expected_files": ["lost.pdf"]}]
     report = evaluate(garden, questions=questions)["result"]
     assert any("'lost.pdf'" in each for each in report["warnings"])
+    assert not any("stand in no file" in each for each in report["warnings"])
     worst = report["configurations"][0]["worst"][0]
     assert worst["question"] == "what else"
     assert worst["found"], "what was found instead is shown"
@@ -306,3 +307,21 @@ def merged(raw: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
         for entry in entries:
             next(each for each in whole["rag"][key] if each["name"] == entry["name"]).update(entry)
     return whole
+
+
+def test_passages_that_stand_in_no_file_are_named(garden: World) -> None:
+    questions = [
+        *QUESTIONS,
+        {"id": "rye", "question": "how long does rye rest", "expected_files": ["kitchen.md"], "expected_passages": [
+            "Rye bread rests for three whole days"]},
+        {"id": "elsewhere", "question": "copper tape", "expected_files": ["kitchen.md"], "expected_passages": [
+            "Slugs are kept away by copper tape"]},
+        {"id": "unfound", "question": "copper tape slugs", "expected_passages": ["The deck oven is lit at four"]},
+    ]  # fmt: skip
+    report = evaluate(garden, questions=questions, strategies=["keyword"], k=[1])["result"]
+    assert all(each["metrics"]["recall@1"]["mean"] <= 0.4 for each in report["configurations"]), "the last neither"
+    (told,) = (each for each in report["warnings"] if "stand in no file" in each)
+    assert "'Rye bread rests for three whole days' of 'kitchen.md' (question rye)" in told
+    assert "(question elsewhere)" in told
+    assert "(question unfound)" not in told
+    assert "sourdough" not in told.lower()

@@ -57,7 +57,7 @@ class FileTools:
         return sorted(found, key=lambda each: (each.name, each.id))
 
     def has(self, collection: Collection, file_id: str) -> bool:
-        return any(file_id in (each.id, each.file_id) for each in self._lists.all(collection))
+        return self._lists.of(collection).find(file_id) is not None
 
     def find(
         self, collection: Collection, name: str | None, contains: str | None, token: str | None, size: int | None
@@ -83,14 +83,13 @@ class FileTools:
         if not 0 <= wanted.context_chars <= MAX_CONTEXT_CHARS:
             raise InvalidInputError(f"context_chars = {wanted.context_chars}: expected 0 to {MAX_CONTEXT_CHARS}")
         size = page_size(wanted.limit, MAX_PAGE_SIZE)
-        pattern = Pattern(wanted.pattern)
         deadline_s, has_begun = self._cloud.settings.query_deadline_s, False
         ends_at = time.monotonic() + deadline_s * PATTERN_SHARE
 
         def work() -> Page[Found]:
             nonlocal has_begun
             has_begun = True
-            return self._grepped(collection, wanted, pattern, size, ends_at)
+            return self._grepped(collection, wanted, size, ends_at)
 
         try:
             with fail_after(deadline_s):
@@ -103,9 +102,8 @@ class FileTools:
                 "try again"
             ) from error
 
-    def _grepped(
-        self, collection: Collection, wanted: GrepWanted, pattern: Pattern, size: int, ends_at: float
-    ) -> Page[Found]:
+    def _grepped(self, collection: Collection, wanted: GrepWanted, size: int, ends_at: float) -> Page[Found]:
+        pattern = Pattern(wanted.pattern)  # not before: a large one takes a while to be compiled
         parsed = self._texts.text(collection, self._texts.member(collection, wanted.file_id))
         query = {"grep": wanted.pattern, "context": wanted.context_chars, "text": parsed.stamp}
         start, seen, goes_on = _read_position(wanted.page_token, query, parsed)

@@ -18,10 +18,9 @@ MAX_PATTERN_BYTES = 4 << 20
 WINDOW_BYTES = 32 << 10
 """A search can be stopped only between two of them. The slowest pattern takes a second or two for one."""
 MAX_REACH_BYTES = 64 << 10
-LONG_PROGRAM, MAX_STEPS = 500, 500_000_000
-"""Of what cannot be stopped: a pattern of fewer instructions is always tried, a longer one where instructions times
-bytes are not too many (about ten seconds at worst)."""
-_COUNTED = re.compile(r"\{\d+(,\d*)?\}")
+MAX_UNSTOPPABLE_S = 10.0
+"""A search that needs the rest of the text at once is begun only if it ends sooner, as samples of the text tell."""
+SAMPLES = 16
 _READ_OTHERWISE = ("{,", "[:", "[[", "--", "&&", "~~", "||")
 """What Python's parser understands in another way than RE2, or warns of."""
 
@@ -84,7 +83,7 @@ class Pattern:
         data, is_ascii, here = parsed.encoded, parsed.is_ascii, start
         last_end = start.byte if goes_on else -1
         position = start.byte
-        self._require_short(len(data) - position)
+        self._require_quick(data, position, ends_at)
         while (found := self._next(data, position, ends_at)) is not None:
             first, end = found.span()
             follows = end if first < end else _next_character(data, end)
@@ -114,13 +113,20 @@ class Pattern:
                 return found
             position += WINDOW_BYTES
 
-    def _require_short(self, size: int) -> None:
-        """Of what is looked for in one go, only counted repetition makes long programs."""
-        if self._reach is not None or not _COUNTED.search(self._text):
+    def _require_quick(self, data: bytes, position: int, ends_at: float) -> None:
+        """Try what cannot be stopped on samples first: its time grows with the length of the text."""
+        size = len(data) - position
+        if self._reach is not None or size <= SAMPLES * WINDOW_BYTES:
             return
-        length = self._compiled.programsize
-        if length > LONG_PROGRAM and length * size > MAX_STEPS:
-            raise self._too_slow()
+        started_at = time.monotonic()
+        for count in range(1, SAMPLES + 1):
+            at = position + (count - 1) * size // SAMPLES
+            self._compiled.search(data, at, at + WINDOW_BYTES)
+            now = time.monotonic()
+            expected_s = (now - started_at) * size / (count * WINDOW_BYTES)
+            # A single sample does not decide: it may have been held up by something else.
+            if count >= SAMPLES // 4 and expected_s > min(MAX_UNSTOPPABLE_S, ends_at - now):
+                raise self._too_slow()
 
     def _too_slow(self) -> SlowPatternError:
         return slow_pattern(self._text)
@@ -129,7 +135,7 @@ class Pattern:
 def slow_pattern(text: str) -> SlowPatternError:
     return SlowPatternError(
         f"pattern {text[:100]!r} takes too long on this file; leave out nested or large counted repetitions such as "
-        "(a{0,30}){0,30}, or look for plainer words"
+        "(a{0,30}){0,30} and long chains of wildcards, or look for plainer words"
     )
 
 

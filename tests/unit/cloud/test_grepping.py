@@ -1,5 +1,6 @@
 """Patterns in texts of any script, against Python's own engine."""
 
+import random
 import re
 import time
 from unittest.mock import patch
@@ -76,15 +77,29 @@ def test_a_search_stops_soon_after_its_time() -> None:
     assert time.monotonic() - started < 3
 
 
-def test_a_long_pattern_that_cannot_be_stopped_is_refused_on_a_long_text_only() -> None:
-    pattern = Pattern("(([ab]{0,30}){0,30})*!")
-    with pytest.raises(SlowPatternError, match="counted repetitions"):
-        next(pattern.matches(ParsedText("a" * 3_000_000, ("a", 0, 0)), Position()))
-    assert next(pattern.matches(ParsedText("ab!", ("b", 0, 0)), Position())).end == 3
+@pytest.mark.parametrize("text", ["(([ab]{0,30}){0,30})*!", ".*a" + "." * 800 + ".*!"])
+def test_a_slow_pattern_that_cannot_be_stopped_is_refused_on_a_long_text_only(text: str) -> None:
+    pattern, started = Pattern(text), time.monotonic()
+    with pytest.raises(SlowPatternError, match="long chains of wildcards"):
+        next(pattern.matches(ParsedText("a" * 5_000_000, ("a", 0, 0)), Position()))
+    assert time.monotonic() - started < 10
+    assert next(pattern.matches(ParsedText("a" * 1_000 + "!", ("b", 0, 0)), Position())).end == 1_001
+
+
+def test_how_long_a_search_would_take_is_told_by_samples_of_the_whole_text() -> None:
+    plain = "words and words " * 100_000
+    pattern, text = (
+        Pattern("(a|b)*a" + "(a|b)" * 150 + "!"),
+        plain + "".join(random.Random(1).choices("ab", k=3_000_000)),
+    )
+    with pytest.raises(SlowPatternError):
+        list(pattern.matches(ParsedText(text, ("a", 0, 0)), Position(), ends_at=time.monotonic() + 1.5))
+    assert list(pattern.matches(ParsedText(plain, ("a", 0, 0)), Position(), ends_at=time.monotonic() + 1.5)) == []
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\d{4}-\d{2}\s+x", "word.*", "(?i)(ab|cd){1,20}\\s*$", ".{0,500}!", r"a.{0,300}b"]
+    "pattern",
+    [r"\d{4}-\d{2}\s+x", "word.*", r"(?s).*\p{L}+\d.*!$", "(?i)(ab|cd){1,20}\\s*$", ".{0,500}!", r"a.{0,300}b"],
 )
 def test_plain_patterns_are_looked_for_in_long_texts(pattern: str) -> None:
     parsed = ParsedText("a" * 3_000_000, ("a", 0, 0))

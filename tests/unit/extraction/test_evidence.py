@@ -16,7 +16,7 @@ Signed: Doe, Jane
 
 
 def found(value: object, text: str = TEXT) -> tuple[str, str] | None:
-    place = EvidenceText(text).find(value)
+    place = next(iter(EvidenceText(text).places(value)), None)
     return None if place is None else (text[place.start : place.end], place.kind)
 
 
@@ -40,10 +40,17 @@ def found(value: object, text: str = TEXT) -> tuple[str, str] | None:
         (-450, "450", "normalised"),
         (3, "three", "normalised"),
         ("EUR 1234.50", "1.234,50", "normalised"),
+        ("1.234,5 €", "1.234,50", "normalised"),
+        ("$3200000", "3.2 million", "normalised"),
     ],
 )
 def test_a_value_is_found_as_it_is_written(value: object, quote: str, kind: str) -> None:
     assert found(value) == (quote, kind)
+
+
+@pytest.mark.parametrize("value", ["INV-19", "A19", "A-19", "19 kg", "CHF 1234.50", "19/7", "№ 19"])
+def test_a_code_or_an_amount_is_not_borne_out_by_its_digits_alone(value: str) -> None:
+    assert found(value) is None
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def test_offsets_hold_where_characters_change_their_number_when_compared() -> No
 def test_a_long_text_of_digits_and_blanks_is_searched_quickly() -> None:
     text = "1 2 3 4 5 6 7 8 9 0 " * 5_000 + "(" * 50_000 + "1.1.1.1." * 5_000
     started = time.monotonic()
-    EvidenceText(text).find(987654.25)
-    EvidenceText(text).find("2024-01-01")
-    EvidenceText(text).find("a b c d")
+    EvidenceText(text).places(987654.25)
+    EvidenceText(text).places("2024-01-01")
+    EvidenceText(text).places("a b c d")
     assert time.monotonic() - started < 3

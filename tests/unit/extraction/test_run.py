@@ -1,6 +1,7 @@
 """Reading data out of documents with a model that says what it is told to."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -181,6 +182,49 @@ def test_the_header_of_a_table_goes_with_each_of_its_parts() -> None:
     assert not parts[0].heading
     assert all("| Item | Price |" in part.heading for part in parts[1:])
     assert "".join(each.text for each in halves(parts[1])) == parts[1].text
+
+
+def test_what_only_the_names_of_columns_say_is_found_in_each_part_and_cited_there() -> None:
+    head = "Spare parts\n\n| Item | Price (EUR) |\n|---|---|\n"
+    text = head + "".join(f"| Thing{n} | {n}.00 |\n" for n in range(100))
+    item = {"type": "object", "properties": {"name": {"type": "string"}, "price": {"type": "number"}, "currency": {
+        "type": "string"}}}  # fmt: skip
+    schema = {"type": "object", "properties": {"items": {"type": "array", "items": item}}}
+
+    def answer(part: str) -> dict[str, Any]:
+        rows = re.findall(r"\| (Thing(\d+)) \|", part)
+        return {"items": [{"name": name, "price": int(price), "currency": "EUR"} for name, price in rows]}
+
+    found, model = read(text, schema, answer, part_chars=500)
+    assert len(model.asked) > 2
+    assert not found.warnings
+    assert found.data["items"] == [{"name": f"Thing{n}", "price": n, "currency": "EUR"} for n in range(100)]
+    for number, each in enumerate(found.about["items"]):
+        assert each["currency"].citation.start == text.index("EUR")
+        assert each["price"].citation.start == text.index(f"| {number}.00 |") + 2
+        assert all(text[of.citation.start : of.citation.end] == of.citation.quote for of in each.values())
+
+
+def test_objects_of_different_things_are_not_mixed() -> None:
+    def party(name: str | None, city: str | None, *tags: str) -> Any:
+        return {"seller": {"name": Found(name, 1.0), "city": Found(city, 1.0), "tags": [Found(tag) for tag in tags]}}
+
+    def said(*trees: Any) -> Any:
+        seller = joined(trees)["seller"]  # type: ignore[index,call-overload]
+        return seller["name"].value, seller["city"].value, [each.value for each in seller["tags"]]
+
+    assert said(party("Acme", None, "a"), party("Doe", "Berlin", "b")) == ("Doe", "Berlin", ["b"])
+    assert said(party("Acme Inc.", None, "a"), party("ACME", "Paris", "b")) == ("Acme Inc.", "Paris", ["a", "b"])
+    assert said(party("Acme", "Paris"), party("Doe", "Berlin")) == ("Acme", "Paris", [])
+    assert said(party(None, None), party(None, "Berlin")) == (None, "Berlin", [])
+
+
+def test_one_number_written_in_two_ways_is_one_value() -> None:
+    def tree(*values: object) -> Any:
+        return [{"of": Found(value, 1.0)} for value in values]
+
+    kept = joined([tree(90, -90, True), tree(90.0, 1, "90")])
+    assert [each["of"].value for each in kept] == [90, -90, True, 1, "90"]  # type: ignore[union-attr,index]
 
 
 def test_parts_are_cut_where_text_has_no_break_at_all() -> None:

@@ -1,6 +1,6 @@
 """Events of a turn: pieces as they come, and the whole blocks that a session remembers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 Event = dict[str, Any]
@@ -29,17 +29,3 @@ class Blocks:
         whole, kind = "".join(self._pieces), self._kind
         self._kind, self._pieces = "", []
         return [{"type": kind, "content": whole}] if whole else []
-
-
-def conversation(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """What was said before, as chat messages. What tools gave is looked up again where it is needed again."""
-    said: list[dict[str, Any]] = []
-    for event in events:
-        role = {"user_input": "user", "text": "assistant"}.get(event["type"])
-        if role is None:
-            continue
-        if said and said[-1]["role"] == role == "assistant":
-            said[-1]["content"] += "\n\n" + event["content"]
-        else:
-            said.append({"role": role, "content": event["content"]})
-    return said

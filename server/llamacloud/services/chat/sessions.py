@@ -12,7 +12,7 @@ from rag.llms.base import LLMRequest, Sampling
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.chat import FullSession, JobMetadata, SessionPage, SessionSummary, StreamRequest
 from server.llamacloud.scope import Scope
-from server.llamacloud.services.chat.blocks import conversation
+from server.llamacloud.services.chat.history import History, numbered
 from server.llamacloud.services.chat.tools import IndexTools
 from server.llamacloud.services.chat.turn import ChatTurn, Ended
 from server.llamacloud.times import stamp
@@ -93,8 +93,12 @@ class ChatSessions:
             indexes, missing = await to_thread.run_sync(self._indexes, session, ids, wanted.require_all_indexes)
             turn = await to_thread.run_sync(self._planned, session, wanted.prompt)
             events = await to_thread.run_sync(self._records.events, session.id)
+            history = await to_thread.run_sync(History, events)
             tools = IndexTools(
-                self._cloud, [each for each, _ in indexes], requires_all=bool(wanted.require_all_indexes)
+                self._cloud,
+                [each for each, _ in indexes],
+                requires_all=bool(wanted.require_all_indexes),
+                known=numbered(events),
             )
             tools.skipped |= missing
             changes = {
@@ -110,7 +114,7 @@ class ChatSessions:
                 await to_thread.run_sync(self._records.keep_turn, session.id, ended.events, run)
 
             held = stack.pop_all()
-            return ChatTurn(turn, wanted.prompt, conversation(events), tools, keep=keep, release=held.aclose)
+            return ChatTurn(turn, wanted.prompt, history, tools, keep=keep, release=held.aclose)
         raise AssertionError("not reached")
 
     async def _lease(self, session: CloudObject, stack: AsyncExitStack) -> None:

@@ -1,7 +1,7 @@
 """The tools of a turn: searching the session's indexes, and looking into their files."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +18,9 @@ from state.cloud.members import Collection
 
 MAX_FILES = 100
 READ_CHARS = 4_000
+
+Place = tuple[Any, ...]
+"""Of a passage: index, file, first character, text."""
 
 
 class Retrieve(BaseModel):
@@ -76,20 +79,29 @@ class Outcome:
 
 
 class IndexTools:
-    """Numbers passages over a whole turn, so that an answer can cite each of them.
+    """Numbers passages over a whole session, so that an answer can cite each of them.
 
     Args:
+        known: passages of earlier turns; the same one keeps its number.
         requires_all: an index that cannot be searched is an error, not left out.
     """
 
-    def __init__(self, cloud: CloudEngine, indexes: Sequence[Collection], *, requires_all: bool) -> None:
+    def __init__(
+        self,
+        cloud: CloudEngine,
+        indexes: Sequence[Collection],
+        *,
+        requires_all: bool,
+        known: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
         self.skipped: dict[str, str] = {}
         self.hits: list[Hit] = []
         self._indexes = indexes
         self._requires_all = requires_all
         self._search = Search(cloud)
         self._files = FileTools(cloud)
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[Place, int] = {_place(each): each["number"] for each in known}
+        self._next = max(self._numbers.values(), default=0) + 1
         self._work: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "retrieve": self._retrieve,
             "search_files": self._search_files,
@@ -118,7 +130,11 @@ class IndexTools:
             raise
         except RagError as error:
             return _failed(error.message)
-        return Outcome(result, _told(result))
+        return Outcome(result, told(result))
+
+    def number_anew(self) -> None:
+        """From 1, for a prompt that counts its sources by itself."""
+        self._numbers, self._next = {}, 1
 
     async def _retrieve(self, wanted: Retrieve) -> Any:
         passages: list[tuple[Collection, Passage]] = []
@@ -140,12 +156,7 @@ class IndexTools:
         return {"passages": [self._shown(index, each) for index, each in passages[: wanted.top_k]]}
 
     def _shown(self, index: Collection, found: Passage) -> dict[str, Any]:
-        place = f"{index.id}/{found.hit.id}"
-        if place not in self._numbers:
-            self.hits.append(found.hit)
-            self._numbers[place] = len(self.hits)
-        return {
-            "number": self._numbers[place],
+        passage = {
             "content": found.text,
             "file_id": found.member.id,
             "file_name": found.member.name,
@@ -156,6 +167,12 @@ class IndexTools:
             "chunk_end_char": found.end,
             "score": round(found.score, 4),
         }
+        place = _place(passage)
+        if place not in self._numbers:
+            self.hits.append(found.hit)
+            self._numbers[place] = self._next
+            self._next += 1
+        return {"number": self._numbers[place], **passage}
 
     async def _search_files(self, wanted: SearchFiles) -> Any:
         files = []
@@ -187,11 +204,18 @@ class IndexTools:
 
 
 def _failed(reason: str) -> Outcome:
-    return Outcome({"error": reason}, f"Error: {reason}")
+    result = {"error": reason}
+    return Outcome(result, told(result))
 
 
-def _told(result: Any) -> str:
-    """As JSON, without what could pose as a source's number of ours or end a quotation."""
+def _place(passage: Mapping[str, Any]) -> Place:
+    return tuple(passage[key] for key in ("index_id", "file_id", "chunk_start_char", "content"))
+
+
+def told(result: Any) -> str:
+    """What a model reads of a result: JSON, without what could pose as a source's number of ours or end a quotation."""
+    if isinstance(result, Mapping) and result.keys() == {"error"}:
+        return f"Error: {result['error']}"
     return json.dumps(_escaped(result), ensure_ascii=False)
 
 

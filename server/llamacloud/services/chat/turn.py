@@ -13,10 +13,11 @@ import orjson
 import structlog
 from anyio import to_thread
 
-from rag.errors import BadRequestError, RagError, UpstreamError
+from rag.errors import BadRequestError, RagError, ToolsRefusedError, UpstreamError
 from rag.llms.base import LLMRequest, Usage
-from rag.prompts import estimate_message_tokens, estimate_tokens
+from rag.prompts import estimate_json_tokens, estimate_message_tokens, estimate_tokens
 from server.llamacloud.services.chat.blocks import DELTAS, Blocks, Event
+from server.llamacloud.services.chat.history import History
 from server.llamacloud.services.chat.tools import IndexTools, Outcome, offers, read_arguments
 from server.services.chat_calls import CallPieces
 from server.services.chat_loop import shorten
@@ -25,6 +26,8 @@ from server.services.chat_turn import Turn
 from server.services.chat_wire import Reply
 
 MAX_ROUNDS = 10
+MAX_BEFORE_CHARS = 1_000
+"""Of the question before, in a search for one that goes on from it."""
 LEFT = "the client left before the answer was complete"
 UNEXPECTED = "an unexpected error of the server ended the answer; its log says more"
 INSTRUCTIONS = (
@@ -54,7 +57,7 @@ class ChatTurn:
     """The events of one turn as JSON texts. Close it in any case: what was said until then is kept.
 
     Args:
-        history: chat messages from before.
+        history: of the turns before.
         keep: called once, before the last event is sent, or when the client has left.
         release: called at the very end.
     """
@@ -63,7 +66,7 @@ class ChatTurn:
         self,
         turn: Turn,
         prompt: str,
-        history: Sequence[Mapping[str, Any]],
+        history: History,
         tools: IndexTools,
         *,
         keep: Keep,
@@ -71,7 +74,7 @@ class ChatTurn:
     ) -> None:
         self._turn = turn
         self._prompt = prompt
-        self._history = [{"role": "system", "content": INSTRUCTIONS}, *history]
+        self._history = history
         self._tools = tools
         self._keep = keep
         self._release = release
@@ -160,6 +163,19 @@ class ChatTurn:
             async for event in self._quoted():
                 yield event
             return
+        try:
+            async with aclosing(self._looking()) as events:
+                async for event in events:
+                    yield event
+        except ToolsRefusedError:
+            if self._said:  # it took them before
+                raise
+            async with aclosing(self._quoted()) as events:
+                async for event in events:
+                    yield event
+
+    async def _looking(self) -> AsyncGenerator[Event, None]:
+        """The model calls tools until it has answered."""
         for number in range(MAX_ROUNDS):
             reply = Reply()
             # Without tools in the last round: the model then has to answer from what it has.
@@ -176,16 +192,22 @@ class ChatTurn:
 
     async def _quoted(self) -> AsyncGenerator[Event, None]:
         """For a model that cannot call tools: what it would have searched for is searched, and it is given that."""
-        call = {"id": _call_id(), "function": {"name": "retrieve", "arguments": orjson.dumps(
-            {"query": self._prompt}).decode()}}  # fmt: skip
-        async with aclosing(self._called([call])) as events:
+        self._tools.number_anew()
+        calls = [{"id": _call_id(), "function": {"name": "retrieve", "arguments": orjson.dumps(
+            {"query": query}).decode()}} for query in self._queries()]  # fmt: skip
+        async with aclosing(self._called(calls)) as events:
             async for event in events:
                 yield event
-        history = self._history[1:]
-        request = await to_thread.run_sync(lambda: self._turn.llm_request(history, [self._question], self._tools.hits))
+        words = self._history.words()
+        request = await to_thread.run_sync(lambda: self._turn.llm_request(words, [self._question], self._tools.hits))
         async with aclosing(self._asked(replace(request, tools=()), Reply())) as events:
             async for event in events:
                 yield event
+
+    def _queries(self) -> list[str]:
+        """A question that goes on from the one before ("and on the next page?") is searched for together with it."""
+        before = self._history.questions()[-1:] if self._turn.llm.calls_tools else []
+        return [self._prompt, *(f"{each[:MAX_BEFORE_CHARS]}\n{self._prompt}" for each in before)]
 
     @property
     def _question(self) -> dict[str, Any]:
@@ -193,10 +215,14 @@ class ChatTurn:
 
     async def _laid_out(self, tools: tuple[Mapping[str, Any], ...]) -> LLMRequest:
         def work() -> LLMRequest:
+            taken = estimate_json_tokens(tools) + sum(map(estimate_message_tokens, self._turn.examples))
+            taken += sum(estimate_tokens(each) + 2 for each in (*self._turn.system_messages, INSTRUCTIONS))
             while True:
+                new = [self._question, *self._said]
+                room = self._turn.prompt_tokens - taken - sum(map(estimate_message_tokens, new))
+                history = [{"role": "system", "content": INSTRUCTIONS}, *self._history.within(room)]
                 try:
-                    new = [self._question, *self._said]
-                    return replace(self._turn.llm_request(self._history, new, None, tools), tools=tools)
+                    return replace(self._turn.llm_request(history, new, None, tools), tools=tools)
                 except BadRequestError:
                     if not shorten(self._said):
                         raise
@@ -207,6 +233,7 @@ class ChatTurn:
         """One answer of the model, into `reply` as a whole."""
         pieces, llm = CallPieces(), self._turn.llm
         self._rounds += 1
+        is_refused = False
         try:
             async with aclosing(cast("AsyncGenerator[Any, None]", llm.stream(request))) as deltas:
                 async for raw in deltas:
@@ -219,8 +246,12 @@ class ChatTurn:
                         break
                 else:
                     raise UpstreamError(f"the answer of '{llm.model}' ended before it was complete")
+        except ToolsRefusedError:
+            is_refused = True
+            raise
         finally:
-            self._count(request, reply)
+            if not is_refused:
+                self._count(request, reply)
         for event in self._blocks.end():
             yield event
 
