@@ -33,6 +33,7 @@ from rag.errors import (
     StorageFullError,
     UpstreamError,
 )
+from server.problems import told
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ STATUS_BY_CODE = {"PreconditionFailed": 412, "BadGateway": 502}
 OPENAI_PATHS = ("/v1/chat/completions", "/v1/embeddings", "/v1/models")
 OPENAI_HEADERS = (b"x-stainless-", b"openai-")
 """What the headers begin with that OpenAI's own clients send with every request."""
+OLDER_CLIENT_HEADER = b"x-fern-language"
 OPENAI_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 WITH_400 = re.compile(r"/api/v1/(pipelines|extraction|files|data-sources)(/.*)?", re.DOTALL)
 """Operations of the LlamaCloud API whose published reference knows 400 and not 422 for a malformed request."""
@@ -84,9 +86,15 @@ class ErrorResponse(JSONResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_openai_request(scope):
-            self.body = self.render({**self._content, "error": self._openai_error()})
-            self.headers["content-length"] = str(len(self.body))
+            self._tell({"error": self._openai_error()})
+        elif self.status_code == 422 and isinstance(self._content["detail"], str) and _reads_lists_only(scope):
+            problem = {"loc": ["body"], "msg": self._content["message"], "type": self._content["error"]}
+            self._tell({"detail": [problem]})
         await super().__call__(scope, receive, send)
+
+    def _tell(self, changes: dict[str, Any]) -> None:
+        self.body = self.render({**self._content, **changes})
+        self.headers["content-length"] = str(len(self.body))
 
     def _openai_error(self) -> dict[str, Any]:
         kind = "server_error" if self.status_code >= 500 else "invalid_request_error"
@@ -106,6 +114,11 @@ def is_openai_request(scope: Scope) -> bool:
     if any(path == each or path.startswith(f"{each}/") for each in OPENAI_PATHS):
         return True
     return any(name.startswith(OPENAI_HEADERS) for name, _ in scope["headers"])
+
+
+def _reads_lists_only(scope: Scope) -> bool:
+    """Whether an older client of LlamaCloud asks, which fails over the body of a 422 whose detail is no list."""
+    return scope["path"].startswith("/api/") and any(name == OLDER_CLIENT_HEADER for name, _ in scope["headers"])
 
 
 def error_response(
@@ -182,7 +195,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
             "msg": f"the body is to be JSON and {sent}: add the header Content-Type: application/json",
         }
         return validation_response([problem], _malformed_status(request))
-    return validation_response(problems, _malformed_status(request))
+    return validation_response(told(problems, error.body), _malformed_status(request))
 
 
 def _malformed_status(request: Request) -> int:

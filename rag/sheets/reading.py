@@ -1,6 +1,7 @@
 """A file on disk → an open workbook, whatever its format."""
 
 from contextlib import AbstractContextManager
+from pathlib import PurePath
 from typing import Final
 
 from rag.errors import EncryptedFileError, NoTextError, UnreadableFileError
@@ -9,6 +10,7 @@ from rag.parsers.base import FileProbe, ParseLimits
 from rag.sheets.model import Workbook
 
 READ: Final = ".xlsx, .xlsm, .xltx, .xltm, .xls, .ods, .csv and .tsv"
+WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".ods"})
 
 
 def opened_workbook(probe: FileProbe, limits: ParseLimits) -> AbstractContextManager[Workbook]:
@@ -46,4 +48,14 @@ def _refusal(probe: FileProbe) -> UnreadableFileError:
         return EncryptedFileError(f"{name}: password required; save it without a password and try again")
     if kind == media.EMPTY:
         return NoTextError(f"{name} has no cells: the file is empty")
-    return UnreadableFileError(f"{name} is not a spreadsheet ({kind}); {READ} are read")
+    if PurePath(probe.filename).suffix.lower() not in WORKBOOKS:
+        return UnreadableFileError(f"{name} is not a spreadsheet ({kind}); {READ} are read")
+    if kind == media.HTML:
+        return UnreadableFileError(f"{name}: its content is a web page, not a workbook; save it as .xlsx and try again")
+    if kind.startswith("text/"):
+        return UnreadableFileError(
+            f"{name}: its content is text, not a workbook; if it is a table, name it .csv or .tsv"
+        )
+    if kind == media.BINARY:
+        return UnreadableFileError(f"{name}: its content is no workbook, or one that is damaged from its first byte on")
+    return UnreadableFileError(f"{name}: its content is {kind}, not a workbook")

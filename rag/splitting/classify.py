@@ -38,11 +38,16 @@ def classify(pages: Sequence[Page], categories: Sequence[Category], embed: Embed
     chances = np.exp(odds - odds.max())
     chances /= chances.sum()
     best = int(chances.argmax())
-    confidence = round(float(chances[best]), 4)
+    confidence = in_hundredths(float(chances[best]))
     if best == len(categories):
         closest = int(chances[:-1].argmax())
         return Classified(None, confidence, _no_type(labels, closest, text))
     return Classified(categories[best].name, confidence, _because(labels, best, text, near, chances))
+
+
+def in_hundredths(chance: float) -> float:
+    """More digits would say more than is known; what is not certain is not 1."""
+    return 1.0 if chance >= 1 else min(round(chance, 2), 0.99)
 
 
 def sample(pages: Sequence[Page]) -> list[Page]:
@@ -64,11 +69,12 @@ def _because(labels: Labels, best: int, text: str, near: np.ndarray, chances: np
     name = labels.categories[best].name
     shared = labels.shared_words(best, text)[:SHOWN_WORDS]
     parts = [f"The document has words of '{name}': {', '.join(shared)}." if shared else f"It has no word of '{name}'."]
-    parts.append(f"Its meaning is {near[best]:.2f} near to that type (1 is equal).")
+    parts.append(f"Its meaning is near to that type by {near[best]:.2f} (1 is equal).")
     if len(labels.categories) > 1:
         order = np.argsort(-chances[: len(labels.categories)])
         second = next(int(at) for at in order if int(at) != best)
-        parts.append(f"Next comes '{labels.categories[second].name}' with a chance of {chances[second]:.2f}.")
+        chance = f"of {chances[second]:.2f}" if chances[second] >= 0.01 else "below 0.01"
+        parts.append(f"Next comes '{labels.categories[second].name}' with a chance {chance}.")
     return " ".join(parts)
 
 

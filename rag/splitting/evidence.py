@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.llms.quote_words import terms
+from rag.llms.quote_words import WORD, terms
 from rag.splitting.labels import Category, Page, cued, description_terms, name_terms, others
 from rag.types import Matrix
 
@@ -76,9 +76,15 @@ class Labels:
         return [self._score(place, title, words) for place in range(len(self.all))]
 
     def shared_words(self, place: int, text: str) -> list[str]:
-        """Words of a label that a text has, the rarest first."""
-        words, weights = set(terms(text[:MAX_TERMS_CHARS])), self._weights[place]
-        return sorted((each for each in weights if each in words), key=lambda each: -weights[each])
+        """Words of a label that a text has, as they stand there, the rarest first."""
+        weights, found = self._weights[place], dict[str, str]()
+        for word in dict.fromkeys(WORD.findall(text[:MAX_TERMS_CHARS])):
+            forms = terms(word)
+            for term in forms:
+                if term in weights:
+                    found.setdefault(term, word if len(forms) == 1 else term)  # a word without spaces is many
+        shown = [found[each] for each in sorted(found, key=lambda each: -weights[each])]
+        return list({each.casefold(): each for each in reversed(shown)}.values())[::-1]
 
     def _score(self, place: int, title: set[str], words: set[str]) -> float:
         names, weights = self._names[place], self._weights[place]

@@ -137,9 +137,11 @@ def boundary_of(content_type: str, file_part: str) -> bytes:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 256:
+        sent = f"not '{content_type[:100]}'" if content_type else "and this body came without a Content-Type"
+        if kind == b"multipart/form-data":
+            sent = "with a boundary in its Content-Type: have the client set that header, and not by hand"
         raise InvalidInputError(
-            f"an upload is multipart/form-data with a part '{file_part}' (curl -F {file_part}=@paper.pdf), "
-            f"not '{content_type[:100]}'"
+            f"an upload is multipart/form-data with a part '{file_part}' (curl -F {file_part}=@paper.pdf), {sent}"
         )
     return boundary
 

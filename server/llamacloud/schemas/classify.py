@@ -7,10 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from server.llamacloud.schemas.noticing import Noticing
-from server.llamacloud.schemas.text import Plain
+from server.llamacloud.schemas.text import FirstStatus, Plain
 
 ClassifyStatus: TypeAlias = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
-ClassifierStatus: TypeAlias = Literal["PENDING", "SUCCESS", "ERROR", "PARTIAL_SUCCESS", "CANCELLED"]
 MAX_RULES = 50
 MAX_FILES = 1_000
 MAX_PAGES = 100_000
@@ -41,8 +40,9 @@ class ClassifierParsing(Noticing):
     )
 
 
-class ClassifierCreate(Noticing):
-    file_ids: list[str] = Field(min_length=1, max_length=MAX_FILES)
+class ClassifierConfig(Noticing):
+    """What files are classified with: by a job of the first generation, and by a batch."""
+
     rules: Rules
     mode: Literal["FAST", "MULTIMODAL"] | None = Field(
         None, description="FAST is by text. MULTIMODAL needs a model that sees, and is refused."
@@ -50,12 +50,16 @@ class ClassifierCreate(Noticing):
     parsing_configuration: ClassifierParsing | None = None
 
 
+class ClassifierCreate(ClassifierConfig):
+    file_ids: list[str] = Field(min_length=1, max_length=MAX_FILES)
+
+
 class ClassifierJobView(BaseModel):
     id: str
     project_id: str
     user_id: str
     rules: list[ClassifyRule]
-    status: ClassifierStatus
+    status: FirstStatus
     mode: Literal["FAST"] = "FAST"
     parsing_configuration: dict[str, Any] | None = None
     ignored_parameters: list[str] = Field(default_factory=list, description="What was sent and has no effect.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import BaseModel, BeforeValidator, Field
 
 from server.llamacloud.schemas.text import Name
+from server.problems import shown
 
 ProductType: TypeAlias = Literal["parse_v2", "extract_v2", "classify_v2", "split_v1", "spreadsheet_v1"]
 PRODUCT_TYPES: tuple[ProductType, ...] = get_args(ProductType)
@@ -13,14 +14,15 @@ PRODUCT_TYPES: tuple[ProductType, ...] = get_args(ProductType)
 
 def _typed(value: Any) -> Any:
     if isinstance(value, dict) and value.get("product_type") not in PRODUCT_TYPES:
-        raise ValueError(f"product_type: expected one of {', '.join(PRODUCT_TYPES)}")
+        given = shown(value.get("product_type"))
+        raise ValueError(f"product_type: expected one of {', '.join(PRODUCT_TYPES)}, got {given}")
     return value
 
 
 Parameters = Annotated[
     dict[str, Any],
     BeforeValidator(_typed),
-    Field(description="`product_type` says what they are for; the rest is checked when that is run with them."),
+    Field(description="`product_type` says what they are for; the rest is checked as when it is run with them."),
 ]
 
 

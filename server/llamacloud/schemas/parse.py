@@ -5,10 +5,9 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.llamacloud.schemas.text import Plain
+from server.llamacloud.schemas.text import FirstStatus, Plain
 
 ParseStatus: TypeAlias = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
-FirstStatus: TypeAlias = Literal["PENDING", "SUCCESS", "ERROR", "PARTIAL_SUCCESS", "CANCELLED"]
 
 
 class FirstJob(BaseModel):

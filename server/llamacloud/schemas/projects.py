@@ -12,7 +12,7 @@ class ProjectView(BaseModel):
     is_default: bool
     ad_hoc_eval_dataset_id: str | None = None
     created_at: datetime | None = Field(None, description="Null for a project that nobody has written to.")
-    updated_at: datetime | None = None
+    updated_at: datetime | None = Field(None, description="When its llamafarm.yaml was last changed.")
 
 
 class ProjectPage(BaseModel):

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from server.llamacloud.schemas.files import FileView
-from server.llamacloud.schemas.text import Name, Plain
+from server.llamacloud.schemas.text import FirstStatus, Name, Plain
 
-SheetsStatus: TypeAlias = Literal["PENDING", "SUCCESS", "ERROR", "PARTIAL_SUCCESS", "CANCELLED"]
 RegionType: TypeAlias = Literal["table", "extra"]
 ResultType: TypeAlias = Literal["table", "extra", "cell_metadata"]
 
@@ -77,7 +76,7 @@ class SheetsJobView(BaseModel):
     file: FileView
     project_id: str
     user_id: str
-    status: SheetsStatus
+    status: FirstStatus
     success: bool | None = Field(description="Null until the job has ended; true also where it succeeded in part.")
     errors: list[str] = Field(description="What went wrong, and what of the configuration was not applied.")
     regions: list[SheetsRegion]

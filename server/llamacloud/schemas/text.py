@@ -1,6 +1,6 @@
 """Types that several wire models share."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -20,6 +20,8 @@ Plain = Annotated[str, AfterValidator(_plain)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_plain)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS), AfterValidator(_plain)]
 JsonMap = dict[str, Any]
+FirstStatus: TypeAlias = Literal["PENDING", "SUCCESS", "ERROR", "PARTIAL_SUCCESS", "CANCELLED"]
+"""Of a job of the first generation of a product."""
 
 
 def brought_up(seconds: float | None) -> float | None:

@@ -4,6 +4,7 @@ The bounds guard against getting worse.
 """
 
 import random
+import re
 
 import orjson
 import pytest
@@ -67,6 +68,17 @@ def test_a_whole_document_gets_its_type_and_a_reason(embed: Embed, kind: str) ->
         assert found.name == kind, found
         assert 0.4 <= found.confidence <= 1
         assert kind in found.reasoning
+
+
+def test_a_reason_has_words_as_they_stand_in_the_text_and_no_more_digits_than_are_known(embed: Embed) -> None:
+    rules = [Category("release notes", "releases and their relevant changes"), Category("poem", "verses")]
+    found = classify([Page(1, "RELEASES of this year\nThe relevant change: it reveals policies.")], rules, embed)
+    assert found.name == "release notes"
+    assert "words of 'release notes': " in found.reasoning
+    shown = found.reasoning.split(": ")[1].split(".")[0].split(", ")
+    assert set(shown) == {"RELEASES", "relevant", "change"}
+    assert round(found.confidence, 2) == found.confidence < 1
+    assert all(len(number) <= 2 for number in re.findall(r"\d\.(\d+)", found.reasoning))
 
 
 def test_a_recipe_is_of_no_type(embed: Embed) -> None:
