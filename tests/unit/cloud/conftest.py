@@ -1,11 +1,7 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from state.cloud import tables as _tables  # noqa: F401  # puts its tables beside the others
 from state.database import StateDatabase
-from state.tables import Base
 
 
 class Clock:
@@ -23,8 +19,5 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[StateDatabase]:
-    found = StateDatabase(f"sqlite:///{tmp_path / 'state.db'}")
-    Base.metadata.create_all(found.engine)
-    yield found
-    found.close()
+def database(state_database: StateDatabase) -> StateDatabase:
+    return state_database

@@ -1,5 +1,6 @@
 """Jobs: leases, ends that never change, and parents whose counts add up whatever happens."""
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,9 @@ from state.database import StateDatabase
 from tests.unit.cloud.conftest import Clock
 
 LEASE_S = 10.0
+NUMBERS = itertools.count()
+
+pytestmark = pytest.mark.state("sqlite", "postgresql")
 
 
 @pytest.fixture
@@ -165,7 +169,7 @@ def test_whatever_happens_counts_add_up_and_ends_stay(
     database: StateDatabase, clock: Clock, steps: list[str], count: int
 ) -> None:
     jobs = CloudJobs(database, lease_s=LEASE_S, clock=clock)
-    parent = f"p{clock()}"
+    parent = f"p{next(NUMBERS)}"
     jobs.create(new(parent, stage="", kind="batch"), [new(f"{parent}-{at}", stage=parent) for at in range(count)])
     held: list[CloudJob] = []
     ended: dict[str, str] = {}

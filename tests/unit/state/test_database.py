@@ -1,7 +1,6 @@
 """What the state says when it fails, and who waits for whom."""
 
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from rag.errors import StorageFullError, UpstreamError
 from state.database import MAX_CONNECTIONS, POSTGRES_WRITE_LOCK, StateDatabase, _queue_writers
-from state.migrate import migrate
 
 
 @pytest.fixture
@@ -63,26 +61,3 @@ def test_writers_take_an_advisory_lock_on_postgresql(is_write: bool, expected: i
     _queue_writers(recorder)  # type: ignore[arg-type]  # what it uses of a connection
     assert recorder.statements == [f"SELECT pg_advisory_xact_lock({POSTGRES_WRITE_LOCK})"] * expected
     assert POSTGRES_WRITE_LOCK < 2**63
-
-
-def test_processes_that_start_at_once_make_one_database(tmp_path: Path) -> None:
-    for turn in range(3):
-        url = f"sqlite:///{tmp_path / f'state-{turn}.db'}"
-        barrier, errors = threading.Barrier(6), []
-
-        def start(url: str = url, barrier: threading.Barrier = barrier, errors: list[Exception] = errors) -> None:
-            database = StateDatabase(url)
-            barrier.wait()
-            try:
-                migrate(database)
-            except Exception as error:  # noqa: BLE001  # told below
-                errors.append(error)
-            finally:
-                database.close()
-
-        threads = [threading.Thread(target=start) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []

@@ -1,9 +1,7 @@
 """The event log in SQL: what is written can be found, by type and time, page by page; and it does not grow for ever."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +11,17 @@ from sqlalchemy.exc import DataError, OperationalError
 from rag.errors import UpstreamError
 from state.database import StateDatabase
 from state.events import EventFilter, EventStore, NewEvent
-from state.tables import Base
 
 NOON = 1_705_320_000.0  # 2024-01-15 12:00:00 UTC
 DAY_S = 86_400.0
 ALL = EventFilter()
 
+pytestmark = pytest.mark.state("sqlite", "postgresql")
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = StateDatabase(f"sqlite:///{tmp_path / 'state.db'}")
-    Base.metadata.create_all(database.engine)
-    yield database
-    database.close()
+def database(state_database: StateDatabase) -> StateDatabase:
+    return state_database
 
 
 @pytest.fixture
@@ -134,6 +130,7 @@ def test_a_deleted_project_has_no_log(events: EventStore) -> None:
     assert events.page("org", "cat", ALL, limit=10, offset=0)[0] == 1
 
 
+@pytest.mark.state("sqlite")
 @pytest.mark.parametrize(
     ("condition", "index"),
     [

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ import pytest
 from state.database import StateDatabase
 from state.session_files import MAX_FILE_BYTES, SessionFiles
 from state.sessions import SessionKey, SessionStore
-from state.tables import Base, SessionLeaseRow
+from state.tables import SessionLeaseRow
 
 KEY = SessionKey("org", "bot", "mine")
 HI = {"role": "user", "content": "hi"}
 HELLO = {"role": "assistant", "content": "hello"}
 LEASE_S = 30.0
+
+pytestmark = pytest.mark.state("sqlite", "postgresql")
 
 
 class Clock:
@@ -36,11 +37,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = StateDatabase(f"sqlite:///{tmp_path / 'state.db'}")
-    Base.metadata.create_all(database.engine)
-    yield database
-    database.close()
+def database(state_database: StateDatabase) -> StateDatabase:
+    return state_database
 
 
 @pytest.fixture

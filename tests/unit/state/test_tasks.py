@@ -1,6 +1,5 @@
-"""Leases, commits and recovery: the promises of state/tasks.py, on a real SQLite file."""
+"""Leases, commits and recovery: the promises of state/tasks.py, on real databases."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +8,15 @@ from sqlalchemy import event
 from state.cancellation import CancellationStore
 from state.database import StateDatabase
 from state.generations import GenerationStore
-from state.tables import Base, TaskRow
-from state.tasks import MAX_EMBED_CRASHES, ClaimedFile, NewFile, TaskStore
+from state.tables import TaskRow
+from state.task_rows import MAX_EMBED_CRASHES, ClaimedFile, NewFile
+from state.tasks import TaskStore
 
 PROJECT = ("acme", "handbook")
 HASH = "a" * 64
 LEASE_S = 10.0
+
+pytestmark = pytest.mark.state("sqlite", "postgresql")
 
 
 class Clock:
@@ -28,10 +30,9 @@ class Clock:
 class World:
     """The stores of one state database, with a clock that tests move."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, database: StateDatabase) -> None:
         self.clock = Clock()
-        self.database = StateDatabase(f"sqlite:///{folder / 'state.db'}")
-        Base.metadata.create_all(self.database.engine)
+        self.database = database
         self.tasks = TaskStore(self.database, lease_s=LEASE_S, clock=self.clock)
         self.cancellations = CancellationStore(self.database, clock=self.clock)
         self.generations = GenerationStore(self.database)
@@ -68,8 +69,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(state_database: StateDatabase) -> World:
+    return World(state_database)
 
 
 def test_a_file_goes_through_its_states_and_its_chunks_become_live_together(world: World) -> None:
@@ -259,6 +260,7 @@ def test_the_last_task_of_a_database_is_never_forgotten(world: World) -> None:
     assert world.tasks.last_configs(*PROJECT)
 
 
+@pytest.mark.state("sqlite")
 def test_the_live_check_finds_its_rows_by_the_whole_key_of_a_file(world: World) -> None:
     """Otherwise every search reads all files of the project."""
     (file_id,) = world.add_task("t1")
