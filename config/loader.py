@@ -205,6 +205,13 @@ class ProjectStore:
         except FileNotFoundError:
             return True
 
+    def began_at(self, namespace: str, project: str) -> float | None:
+        """When the project was made, in seconds since 1970; None where that was not kept."""
+        try:
+            return self._beginning(self.paths(namespace, project)).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def _begin_anew(self, paths: ProjectPaths) -> None:
         """What is known of a project of this name from before now belongs to a former one; the lock is held."""
         mark = self._beginning(paths)

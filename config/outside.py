@@ -9,7 +9,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -28,6 +28,7 @@ READ_TIMEOUT_S = 30.0
 TOTAL_TIMEOUT_S = 300.0
 POST_TIMEOUT_S = 60.0
 WRITE_BYTES = 16_384
+CHECK_INTERVAL_S = 1.0
 TIMEOUTS = {"connect": CONNECT_TIMEOUT_S, "read": READ_TIMEOUT_S, "write": READ_TIMEOUT_S, "pool": CONNECT_TIMEOUT_S}
 """Of one step each; the whole has a limit besides."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -59,8 +60,12 @@ def fetch(
     max_bytes: int,
     headers: Mapping[str, str] | None = None,
     follows_redirects: bool = True,
+    check: Callable[[], None] = lambda: None,
 ) -> Fetched:
     """GET `url` and give its body to `write`, block by block.
+
+    Args:
+        check: asked about every second of waiting for the body; what it raises ends the work.
 
     Raises:
         InvalidInputError: the address or a header cannot be used, or leads into a private network.
@@ -71,7 +76,8 @@ def fetch(
     ends_at = time.monotonic() + TOTAL_TIMEOUT_S
     sent = _headers(headers or {})
     with httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(cafile=certifi.where()), network_backend=_Guard(settings, ends_at)
+        ssl_context=ssl.create_default_context(cafile=certifi.where()),
+        network_backend=_Guard(settings, ends_at, check),
     ) as pool:
         for _ in range(MAX_REDIRECTS + 1):
             check_form(url)
@@ -113,9 +119,10 @@ def post(url: str, body: bytes, settings: Settings, *, headers: Mapping[str, str
 class _Guard(httpcore.NetworkBackend):
     """Connects to addresses of the outside only, and lets nothing last beyond `ends_at`."""
 
-    def __init__(self, settings: Settings, ends_at: float) -> None:
+    def __init__(self, settings: Settings, ends_at: float, check: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
         self._ends_at = ends_at
+        self._check = check
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -131,7 +138,7 @@ class _Guard(httpcore.NetworkBackend):
             try:
                 limit = _time_left(self._ends_at, timeout, httpcore.ConnectTimeout)
                 stream = self._plain.connect_tcp(str(address), port, limit, local_address, socket_options)
-                return _TimedStream(stream, self._ends_at)
+                return _TimedStream(stream, self._ends_at, self._check)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 error = problem
         raise error
@@ -140,12 +147,21 @@ class _Guard(httpcore.NetworkBackend):
 class _TimedStream(httpcore.NetworkStream):
     """A server that sends one byte now and then, headers as well as body, gets no more time than any other."""
 
-    def __init__(self, stream: httpcore.NetworkStream, ends_at: float) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, ends_at: float, check: Callable[[], None]) -> None:
         self._stream = stream
         self._ends_at = ends_at
+        self._check = check
+        self._checked_at = time.monotonic()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _time_left(self._ends_at, timeout, httpcore.ReadTimeout))
+        until = time.monotonic() + _time_left(self._ends_at, timeout, httpcore.ReadTimeout)
+        while True:
+            if time.monotonic() - self._checked_at >= CHECK_INTERVAL_S:
+                self._check()
+                self._checked_at = time.monotonic()
+            limit = _time_left(until, CHECK_INTERVAL_S, httpcore.ReadTimeout)
+            with suppress(httpcore.ReadTimeout):  # only this wait is over; `until` ends the read
+                return self._stream.read(max_bytes, limit)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), WRITE_BYTES):  # the limit is one of each piece that is sent
@@ -159,7 +175,7 @@ class _TimedStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         limit = _time_left(self._ends_at, timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, limit), self._ends_at)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, limit), self._ends_at, self._check)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

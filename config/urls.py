@@ -2,6 +2,8 @@
 
 import ipaddress
 import socket
+import threading
+from concurrent.futures import Future
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
@@ -13,6 +15,10 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16"})
 """Services of clouds that hand out credentials and are not link-local: AWS by IPv6, Alibaba, Azure."""
+LOOKUP_TIMEOUT_S = 10.0
+MAX_LOOKUPS = 64
+"""At once, in one process."""
+_lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
 
@@ -52,12 +58,35 @@ def _parsed(url: str) -> tuple[SplitResult, int]:
 
 
 def resolved(host: str) -> set[Address]:
-    """As the connection itself would: `getaddrinfo` reads decimal, octal and shortened forms too."""
+    """As the connection itself would: `getaddrinfo` reads decimal, octal and shortened forms too.
+
+    Raises:
+        UpstreamError: the name servers do not answer within LOOKUP_TIMEOUT_S. The system's own call knows no limit: it
+            goes on in a thread of its own, of which there are at most MAX_LOOKUPS.
+    """
+    try:
+        return {_plain(host)}
+    except ValueError:
+        pass
+    silent = UpstreamError(f"the name servers do not answer for the host {host[:200]!r}; try again later")
+    if not _lookups.acquire(timeout=LOOKUP_TIMEOUT_S):
+        raise silent
+    answer: Future[set[Address]] = Future()
+    threading.Thread(target=_look_up, args=(host, answer), name="name-lookup", daemon=True).start()
+    try:
+        return answer.result(LOOKUP_TIMEOUT_S)
+    except TimeoutError as error:
+        raise silent from error
+
+
+def _look_up(host: str, answer: "Future[set[Address]]") -> None:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        answer.set_result({_plain(str(entry[4][0])) for entry in found})
     except (OSError, UnicodeError):
-        return set()
-    return {_plain(str(entry[4][0])) for entry in found}
+        answer.set_result(set())
+    finally:
+        _lookups.release()
 
 
 def _plain(text: str) -> Address:

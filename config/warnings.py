@@ -21,6 +21,8 @@ from rag.stores import stores
 
 ACCEPTED = "Accepted"
 """The description of an option that changes nothing begins with this word and says why."""
+ONE_PROCESS = "For one process alone"
+"""That of an option that works in tests and scripts only begins so."""
 
 
 def project_warnings(config: ProjectConfig) -> list[str]:
@@ -85,7 +87,7 @@ def _component(
     for key, field in registry.load(name).Options.model_fields.items():
         alias = field.validation_alias
         spellings = alias.choices if isinstance(alias, AliasChoices) else [key]
-        if (field.description or "").startswith(ACCEPTED):
+        if (field.description or "").startswith((ACCEPTED, ONE_PROCESS)):
             reason = (field.description or "").rstrip(".")
             yield from (f"{at}.{each}: {reason}" for each in spellings if each in given)
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from anyio import to_thread
-from fastapi import APIRouter, FastAPI, Security
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
@@ -74,10 +74,18 @@ ROUTERS = (
     schema.router,
 )
 
-DOCUMENTED_KEY = HTTPBearer(auto_error=False, scheme_name="LF_API_KEY", description="The server's LF_API_KEY.")
-"""Gives the reference its box for the key; what checks it is `ApiKey`."""
+KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "LF_API_KEY, or a key of `lf keys create`."}
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class _Paddock(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """A server without keys gets its first one while it runs: the reference always has a box for it."""
+        document = super().openapi()
+        document["components"]["securitySchemes"] = {"LF_API_KEY": KEY_SCHEME}
+        document["security"] = [{"LF_API_KEY": []}, {}]
+        return document
 
 
 def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastAPI:
@@ -86,7 +94,7 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
     Args:
         engine: opens what the services stand on; tests give one with fakes in it.
     """
-    app = FastAPI(
+    app = _Paddock(
         title="Paddock",
         version=version("paddock"),
         summary="From a folder of files to a cited answer.",
@@ -95,7 +103,7 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
         redoc_url=None,
     )
-    app.router.routes.extend(_routes(has_key=settings.api_key is not None))
+    app.router.routes.extend(_routes())
     app.add_route(REFERENCE_PATH, show_reference, include_in_schema=False)
     app.mount(ASSETS_PATH, page_files())
     app.state.mcp = McpEndpoint(app, settings)
@@ -109,10 +117,10 @@ def create_app(settings: Settings, *, engine: OpenEngine = open_engine) -> FastA
 
 
 @cache
-def _routes(*, has_key: bool) -> tuple[BaseRoute, ...]:
+def _routes() -> tuple[BaseRoute, ...]:
     """Those of all routers, shared by the apps of a process: FastAPI makes ready what a route needs when it is first
     looked at, which takes a second for all of them."""
-    whole = APIRouter(responses=GUARD_RESPONSES, dependencies=[Security(DOCUMENTED_KEY)] if has_key else [])
+    whole = APIRouter(responses=GUARD_RESPONSES)
     for router in ROUTERS:
         whole.include_router(router)
     llamacloud.include_in(whole)

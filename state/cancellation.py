@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, aliased
 
 from state.database import StateDatabase
 from state.tables import FileRow, TaskFileRow, TaskRow
+from state.task_rows import OPEN_STATES
 from state.task_states import REVERTED, RUNNING, WAITING
-from state.tasks import OPEN_STATES
 
 REMOVED_SINCE = "removed since"
 """Reason of a processed file that was taken out of the dataset before its task ended."""

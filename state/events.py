@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, select
-from sqlalchemy.exc import DataError
 
-from rag.errors import UpstreamError
+from rag.errors import InvalidInputError
 from state.database import StateDatabase
 from state.tables import EventRow
 
@@ -114,11 +113,8 @@ class EventStore:
             with self._database.locked() as connection:
                 for event in filter(is_wanted, events):
                     add_event(connection, event)
-        except UpstreamError as error:
-            if not isinstance(error.__cause__, DataError):
-                raise
-            # The database does answer: waiting would not help.
-            raise ValueError(f"an event cannot be stored: {error.__cause__.orig}") from error
+        except InvalidInputError as error:  # the database does answer: waiting would not help
+            raise ValueError(f"an event cannot be stored: {error}") from error
 
     def page(
         self, namespace: str, project: str, wanted: EventFilter, *, limit: int, offset: int

@@ -2,6 +2,8 @@
 
 from sqlalchemy import select
 
+from state.cloud.erasing import erase_project, holds_anything
+from state.cloud.ids import NAMESPACE
 from state.database import StateDatabase
 from state.tables import EventRow, FileRow, SessionRow, TaskRow
 
@@ -18,4 +20,10 @@ class ProjectRows:
                     query = query.where(TaskRow.removed_at.is_(None))
                 if session.scalar(query.limit(1)) is not None:
                     return True
-        return False
+        return namespace == NAMESPACE and holds_anything(self._database, project)
+
+    def forget_cloud(self, namespace: str, project: str) -> None:
+        """What clients of the LlamaCloud API have made in the project: nobody can make it again, and so it goes only
+        when somebody deletes the project, never because its folder is not there."""
+        if namespace == NAMESPACE:
+            erase_project(self._database, project)

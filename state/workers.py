@@ -41,7 +41,7 @@ class WorkerRegistry:
     def alive(self) -> list[WorkerInfo]:
         now = time.time()
         with self._database.read() as session:
-            rows = session.scalars(select(WorkerRow).where(WorkerRow.seen_at > now - ALIVE_S))
+            rows = session.scalars(select(WorkerRow).where(WorkerRow.seen_at > now - ALIVE_S).order_by(WorkerRow.name))
             return [
                 WorkerInfo(row.name, tuple(row.queues.split(",")), row.host, row.pid, now - row.seen_at) for row in rows
             ]

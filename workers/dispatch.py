@@ -16,28 +16,23 @@ from config.assemble import Assembly
 from config.layout import ProjectPaths
 from config.overrides import ParserOverrides
 from config.project import ProjectConfig
-from config.rag_section import DatabaseConfig
 from config.settings import Settings
-from rag.errors import NotFoundError, RagError, UpstreamError
-from rag.stores.base import Store
-from state.cancellation import Cancellation, CancellationStore, Reverted
+from rag.errors import NotFoundError, UpstreamError
 from state.database import StateDatabase
 from state.evaluations import KIND as EVALUATION
 from state.evaluations import EvaluationStore
 from state.file_names import StoredFile
-from state.generations import GenerationStore
 from state.tables import TaskRow
 from state.task_lists import TaskLists, TaskState
-from state.tasks import TaskStore
 from state.upkeep_tasks import KIND as UPKEEP
 from state.upkeep_tasks import UpkeepTasks
 from state.workers import WorkerInfo, WorkerRegistry
 from workers.app import create_celery
-from workers.checkpoints import Checkpoints
 from workers.evaluation_progress import evaluation_body, evaluation_summary
 from workers.new_files import NewFiles
 from workers.progress import file_body, task_body, task_summary
 from workers.queue import TaskQueue
+from workers.removal import Removal, cancel_body
 from workers.upkeep_progress import upkeep_body, upkeep_summary
 
 MAX_WOKEN = 10_000
@@ -47,7 +42,7 @@ _PART_ID = re.compile(r"(?P<task>[0-9a-f-]{36})-(?P<position>[0-9]{1,9})", re.AS
 log = structlog.get_logger(__name__)
 
 
-class Dispatcher:
+class Dispatcher(Removal):
     """One per API process. Every method is synchronous and safe to call from several threads."""
 
     def __init__(
@@ -59,17 +54,12 @@ class Dispatcher:
         queue: TaskQueue | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
-        self._assembly = assembly
-        self._tasks = TaskStore(database, lease_s=settings.lease_s, clock=clock)
+        super().__init__(settings, database, assembly, clock=clock)
         self._lists = TaskLists(database)
-        self._cancellations = CancellationStore(database, clock=clock)
         self._evaluations = EvaluationStore(database, clock=clock)
         self._upkeep = UpkeepTasks(database, clock=clock)
-        self._generations = GenerationStore(database)
         self._workers = WorkerRegistry(database)
         self._queue = queue or TaskQueue(create_celery(settings))
-        self._owner = f"api:{uuid.uuid4().hex[:12]}"
 
     # -- processing -----------------------------------------------------------------------------------------
 
@@ -258,136 +248,16 @@ class Dispatcher:
             )
         if cancelled.has_ended:
             state = str(self.task_status(namespace, project, task_id)["state"]).lower()
-            return _cancel_body(task_id, f"Task already {state}", cancelled=False, already_completed=True)
+            return cancel_body(task_id, f"Task already {state}", cancelled=False, already_completed=True)
         if cancelled.report is not None:
             # The report is not there yet while the first call is still taking back, or when it broke off.
-            report = cancelled.report or _cancel_body(task_id, "", cancelled=True)
+            report = cancelled.report or cancel_body(task_id, "", cancelled=True)
             return {**report, "message": "Task already cancelled", "already_cancelled": True}
         body = self._take_back(cancelled)
         self._cancellations.save_report(task_id, body)
         if self._tasks.finish_if_done(task_id):
             self._announce("finish", task_id)
         return body
-
-    def _take_back(self, cancelled: Cancellation) -> dict[str, Any]:
-        """The chunks are hidden already (their generation is not live); here they are deleted."""
-        task, errors = cancelled.task, []
-        config = ProjectConfig.parse(task.config)
-        for each in cancelled.reverted:
-            try:
-                self._discard(task, config, each)
-            except RagError as error:
-                errors.append({"file_hash": each.file_hash, "error": error.message})
-        reverted_count = len(cancelled.reverted) - len(errors)
-        return _cancel_body(
-            task.id,
-            _cancel_message(reverted_count, len(errors)),
-            cancelled=True,
-            pending_tasks_cancelled=cancelled.pending_count,
-            running_tasks_at_cancel=cancelled.running_count,
-            files_reverted=reverted_count,
-            files_failed_to_revert=len(errors),
-            errors=errors or None,
-        )
-
-    def _discard(self, task: TaskRow, config: ProjectConfig, dead: Reverted) -> None:
-        store = self._assembly.store_to_delete_from(task.namespace, task.project, config.database(task.database))
-        owner = f"{self._owner}:{uuid.uuid4().hex[:8]}"
-        if not self._tasks.reserve_discard(dead.file_id, owner, generation=dead.generation, database=task.database):
-            return  # another task writes the same chunks now
-        try:
-            store.delete(f"{task.dataset}/{dead.file_hash}", dead.generation)
-        finally:
-            self._tasks.end_discard(dead.file_id, owner)
-
-    # -- removing -------------------------------------------------------------------------------------------
-
-    def remove_chunks(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
-        """Delete a file's chunks and keep the file; returns how many there were.
-
-        Raises:
-            UpstreamError: the store does not answer; the chunks are there and shown as before.
-        """
-        self._drop_work(namespace, project, dataset, file_hash)
-        stores = self._stores_of(namespace, project, config, dataset)
-        # First, because a file that is live without chunks would count as unchanged for ever.
-        shown = self._generations.hide(namespace, project, dataset, file_hash)
-        try:
-            return _delete(stores, f"{dataset}/{file_hash}")
-        except UpstreamError:
-            self._generations.show_again(namespace, project, dataset, file_hash, shown)
-            raise
-
-    def remove_file(self, namespace: str, project: str, config: ProjectConfig, dataset: str, file_hash: str) -> int:
-        """Delete everything derived from a file; its bytes are the caller's. Returns the deleted chunks.
-
-        Raises:
-            UpstreamError: the store does not answer; nothing was removed.
-        """
-        self._drop_work(namespace, project, dataset, file_hash)
-        deleted = self._delete_chunks(namespace, project, config, dataset, [file_hash])
-        self._generations.forget(namespace, project, dataset, file_hash)
-        self._checkpoints(namespace, project, dataset).drop_file(file_hash)
-        return deleted
-
-    def remove_dataset(self, namespace: str, project: str, config: ProjectConfig, dataset: str) -> int:
-        """The same for all files of a dataset."""
-        self._drop_work(namespace, project, dataset)
-        hashes = list(self._generations.of_dataset(namespace, project, dataset))
-        deleted = self._delete_chunks(namespace, project, config, dataset, hashes)
-        self._generations.forget(namespace, project, dataset)
-        return deleted
-
-    def remove_project(self, namespace: str, project: str, config: ProjectConfig | None) -> None:
-        """Drop every database of a project and forget its files; a configuration that is broken keeps none back."""
-        self._drop_work(namespace, project)
-        known = {database.name: database for database in config.databases} if config else {}
-        for database in {**self._former_databases(namespace, project), **known}.values():
-            for each in database.everywhere:
-                self._assembly.store_to_delete_from(namespace, project, each).drop()
-        self.forget_project(namespace, project)
-        self._assembly.forget_project(namespace, project)
-
-    def forget_project(self, namespace: str, project: str) -> None:
-        """Forget its files and tasks, also those that came in while its databases were dropped."""
-        self._generations.forget(namespace, project)
-        self._tasks.remove_of_project(namespace, project)
-
-    def _former_databases(self, namespace: str, project: str) -> dict[str, DatabaseConfig]:
-        """Those that tasks wrote to, as they were configured then: the file may not name them any more."""
-        found = {}
-        for name, config in self._tasks.last_configs(namespace, project).items():
-            try:
-                found[name] = ProjectConfig.parse(config).database(name)
-            except RagError as error:
-                log.warning("database.not_known", database=name, error=error.message)
-        return found
-
-    def _delete_chunks(
-        self, namespace: str, project: str, config: ProjectConfig, dataset: str, hashes: Sequence[str]
-    ) -> int:
-        stores = self._stores_of(namespace, project, config, dataset)
-        return sum(_delete(stores, f"{dataset}/{file_hash}") for file_hash in hashes)
-
-    def _stores_of(self, namespace: str, project: str, config: ProjectConfig, dataset: str) -> list[list[Store]]:
-        """Where chunks of a dataset may be: for each database the store in use, and those that it was moved from."""
-        live = self._generations.of_dataset(namespace, project, dataset)
-        names = {entry.database for entry in config.datasets if entry.name == dataset}
-        names |= {each.database for each in live.values() if each.database}
-        return [
-            [self._assembly.store_to_delete_from(namespace, project, each) for each in database.everywhere]
-            for database in config.databases
-            if database.name in names
-        ]
-
-    def _drop_work(
-        self, namespace: str, project: str, dataset: str | None = None, file_hash: str | None = None
-    ) -> None:
-        for task_id in self._cancellations.drop_work(namespace, project, dataset, file_hash):
-            self._tasks.finish_if_done(task_id)  # the sweeper has it cleaned up, when no stage can be running any more
-
-    def _checkpoints(self, namespace: str, project: str, dataset: str) -> Checkpoints:
-        return Checkpoints(ProjectPaths.of(self._settings, namespace, project).dataset(dataset))
 
     # -- health ---------------------------------------------------------------------------------------------
 
@@ -409,11 +279,6 @@ class Dispatcher:
             self._queue.send(name, task_id)
         except UpstreamError as error:
             log.warning("task.not_announced", name=name, task_id=task_id, error=error.message)
-
-
-def _delete(stores: list[list[Store]], file_key: str) -> int:
-    """How many chunks there were in the stores in use: these come last, so that one which fails leaves them whole."""
-    return sum([store.delete(file_key) for store in reversed(each)][-1] for each in stores)
 
 
 def _whole_task(kind: str, place: tuple[str, str, str], config: ProjectConfig, request_id: str | None) -> TaskRow:
@@ -443,27 +308,3 @@ def _names(folder: Path) -> set[str]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         found = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     return found
-
-
-def _cancel_body(task_id: str, message: str, *, cancelled: bool, **values: Any) -> dict[str, Any]:
-    return {
-        "message": message,
-        "task_id": task_id,
-        "cancelled": cancelled,
-        "pending_tasks_cancelled": 0,
-        "running_tasks_at_cancel": 0,
-        "files_reverted": 0,
-        "files_failed_to_revert": 0,
-        "errors": None,
-        "already_completed": False,
-        "already_cancelled": False,
-        **values,
-    }
-
-
-def _cancel_message(reverted_count: int, failed_count: int) -> str:
-    if failed_count:
-        return f"Task cancelled with cleanup issues: {reverted_count} reverted, {failed_count} failed"
-    if reverted_count:
-        return f"Task cancelled and {reverted_count} file(s) reverted"
-    return "Task cancelled (no files to revert)"

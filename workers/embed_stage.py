@@ -13,7 +13,7 @@ from rag.pipelines.ingest import FileIdentity, ParseRoute, StoredCounts, build_m
 from rag.stores.base import Store
 from rag.types import Chunk, Document, Vector, with_table_header
 from state.evaluations import KIND as EVALUATION
-from state.tasks import ClaimedFile
+from state.task_rows import ClaimedFile
 from state.upkeep_tasks import KIND as UPKEEP
 from workers.checkpoints import Checkpoints
 from workers.evaluate_stage import run_evaluation

@@ -15,7 +15,7 @@ from rag.stores.base import Pair, Store
 from rag.types import Record
 from state.contents import IMPORTED, DatabaseContents, ShownFile
 from state.tables import TaskFileRow, TaskRow
-from state.tasks import ClaimedFile
+from state.task_rows import ClaimedFile
 from workers.runtime import Runtime
 from workers.stage_frame import require_wanted
 

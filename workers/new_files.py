@@ -10,7 +10,7 @@ from config.rag_section import DatabaseConfig, DataProcessingStrategy
 from rag.errors import BadRequestError
 from state.file_names import StoredFile
 from state.generations import LiveFile
-from state.tasks import NewFile
+from state.task_rows import NewFile
 
 
 class NewFiles:

@@ -10,7 +10,7 @@ from rag.pipelines.ingest import ParsedFile, parse_file
 from rag.types import Chunk
 from state.file_trace import FIRST_NOTE
 from state.generations import LiveFile
-from state.tasks import ClaimedFile
+from state.task_rows import ClaimedFile
 from workers.cancel_watch import stopped_unless
 from workers.checkpoints import Checkpoints
 from workers.runtime import Runtime

@@ -1,6 +1,9 @@
-"""How a worker treats a message that it cannot acknowledge."""
+"""How a worker treats messages that it cannot acknowledge, and those in hand when it is told to end."""
+
+from typing import Any
 
 from celery import Task
+from celery.concurrency.thread import TaskPool as Threads
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 
@@ -27,6 +30,12 @@ class ReconnectingRequest(Request):  # type: ignore[misc]  # Celery carries no t
         if not self.acknowledged:
             self.acknowledged = True
             self._on_reject(logger, (), requeue)
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """At the end of a worker that did not end by itself. A thread cannot be ended from outside, and Celery's pool
+        of them raises where it is asked to: it ends with its process, and its lease is taken over."""
+        if not isinstance(pool, Threads):
+            super().cancel(pool, signal, emit_retry)
 
 
 class PaddockTask(Task):  # type: ignore[misc]  # Celery carries no types

@@ -18,7 +18,8 @@ from state.cancellation import CancellationStore
 from state.cloud.jobs import CloudJobs
 from state.database import StateDatabase
 from state.generations import GenerationStore
-from state.tasks import ClaimedFile, TaskStore
+from state.task_rows import ClaimedFile
+from state.tasks import TaskStore
 from workers.leases import LeaseKeeper
 from workers.queue import TaskQueue
 

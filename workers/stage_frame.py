@@ -12,8 +12,8 @@ from config.layout import DatasetPaths, ProjectPaths
 from config.overrides import OVERRIDES, overridden
 from config.processing import FORCED, ProcessingPlan, forced
 from rag.errors import CancelledTaskError, EmbeddingError, RagError, StorageFullError, UpstreamError
+from state.task_rows import ClaimedFile
 from state.task_states import Stage
-from state.tasks import ClaimedFile
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)

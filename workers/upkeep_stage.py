@@ -8,7 +8,7 @@ from typing import Any
 
 from config.loader import ProjectStore
 from rag.errors import CancelledTaskError
-from state.tasks import ClaimedFile
+from state.task_rows import ClaimedFile
 from state.upkeep_tasks import UpkeepTasks
 from workers.migration import Duplication, Migration
 from workers.runtime import Runtime

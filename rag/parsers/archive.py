@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import re
 import struct
 import zipfile
 import zlib
@@ -26,6 +27,10 @@ _END_MARK, _END_MARK_64 = b"PK\x05\x06", b"PK\x06\x06"
 _END_RECORD_BYTES, _END_RECORD_64_BYTES = 22, 56
 _END_BYTES = 66_000
 _ENTRY_BYTES = 46 + 255 + 100
+_MISSING: Final = re.compile(r"There is no item named [\"'](.*)[\"'] in the archive", re.DOTALL)
+_UNPACKABLE: Final = re.compile(
+    "Bad magic number|Bad CRC|Bad offset|Corrupt|Truncated|Overlapped|File name in directory"
+)
 
 
 def check_archive(probe: FileProbe, limits: ParseLimits) -> None:
@@ -135,5 +140,16 @@ def readable_package(probe: FileProbe) -> Iterator[None]:
 
 
 def _damaged(probe: FileProbe, reason: object) -> UnreadableFileError:
-    text = str(reason).strip("'\"").replace(" (<string>, line", " (line") or "it ends too early"
-    return UnreadableFileError(f"'{probe.filename}' is damaged: {text}")
+    return UnreadableFileError(f"'{probe.filename}' is damaged: {_said(reason)}")
+
+
+def _said(reason: object) -> str:
+    """Without the words of libraries that mean nothing to whoever has the file."""
+    text = str(reason).strip("'\"").replace(" (<string>, line", " (line")
+    if not text or isinstance(reason, EOFError) or "not a zip file" in text:
+        return "it ends too early, as a broken download does"
+    if part := _MISSING.fullmatch(text):
+        return f"its part '{part[1][:100]}' is missing"
+    if isinstance(reason, zlib.error) or _UNPACKABLE.match(text):
+        return "a part of it cannot be unpacked"
+    return text

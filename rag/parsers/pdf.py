@@ -153,7 +153,7 @@ class PDFParser:
             if page_count and not numbers:
                 raise NoTextError(f"'{probe.filename}' has {page_count} pages, and none of those asked for")
             pages, damaged = self._read_pages(pdf, numbers, limits, on_progress)
-            self._reread(probe, numbers, pages, damaged, limits)
+            self._reread(probe, numbers, pages, damaged, page_count, limits)
             warnings = self._read_scans(pdf, numbers, pages, damaged, page_count, limits, on_progress)
             with _PDFIUM:
                 entries = pdf_extras.outline(pdf)
@@ -177,6 +177,7 @@ class PDFParser:
         damaged: list[int] = []
         length = 0
         wanted = Composing(finds_columns=self.options.split_columns, finds_tables=self.options.extract_tables)
+        on_progress(0, len(numbers))  # who gives time for each page has to know how many there are
         for done, number in enumerate(numbers, start=1):
             try:
                 with _PDFIUM:
@@ -212,6 +213,7 @@ class PDFParser:
         numbers: Sequence[int],
         pages: list[ComposedPage],
         damaged: list[int],
+        page_count: int,
         limits: ParseLimits,
     ) -> None:
         """Try damaged pages with pypdf; those that it reads are damaged no more."""
@@ -219,7 +221,7 @@ class PDFParser:
             return
         from rag.parsers.pdf_fallback import read_pages
 
-        texts = read_pages(probe.path, [number - 1 for number in damaged], limits)
+        texts = read_pages(probe.path, [number - 1 for number in damaged], page_count, limits)
         for number, text in zip(list(damaged), texts, strict=True):
             if text:
                 pages[numbers.index(number)] = ComposedPage(text)

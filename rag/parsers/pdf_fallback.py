@@ -27,17 +27,27 @@ def read_all(path: Path, limits: ParseLimits) -> list[str]:
     reader = _opened(path)
     if reader is None:
         return []
-    try:
-        count = min(len(reader.pages), limits.max_pages)
-    except PYPDF_ERRORS:
-        return []
-    return _texts(reader, range(count), limits)
+    return _texts(reader, range(min(_count(reader) or 0, limits.max_pages)), limits)
 
 
-def read_pages(path: Path, indices: Sequence[int], limits: ParseLimits) -> list[str]:
-    """The text of some pages, "" for each that cannot be read."""
+def read_pages(path: Path, indices: Sequence[int], page_count: int, limits: ParseLimits) -> list[str]:
+    """The text of some pages, "" for each that cannot be read.
+
+    Args:
+        page_count: as pdfium counts them. pypdf leaves out what is no page to it: where it counts others, a page of the
+            same number is another page.
+    """
     reader = _opened(path)
-    return _texts(reader, indices, limits) if reader is not None else [""] * len(indices)
+    if reader is None or _count(reader) != page_count:
+        return [""] * len(indices)
+    return _texts(reader, indices, limits)
+
+
+def _count(reader: PdfReader) -> int | None:
+    try:
+        return len(reader.pages)
+    except PYPDF_ERRORS:
+        return None
 
 
 def _opened(path: Path) -> PdfReader | None:

@@ -10,6 +10,11 @@ HYPHEN_MARK = "\x02"
 """What stands for it here, since U+FFFE is no character and does not survive the clean-up."""
 
 _LONG_LEFT_CHARS, _LONG_RIGHT_CHARS = 5, 7
+_FIRST_OF_COMPOUNDS = frozenset(
+    ("well", "self", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+)
+"""English words that hardly begin another word but with one of these endings."""
+_ENDINGS = ("ness", "ish", "less", "hood", "same", "fold", "some")
 _WORD = re.compile(r"\w+(?:-\w+)*")
 _BROKEN_WORD = re.compile(rf"(?<!\w)(\w++){HYPHEN_MARK}(\w+)")
 _SPELLED = {
@@ -26,8 +31,8 @@ def join_hyphenated(pages: Sequence[str]) -> list[str]:
 
     The rest of the document is the judge: the joined word or the hyphenated one may occur elsewhere.
     Without such evidence the hyphen stays between two words of the document, between a word and a
-    long second half, before capitals and digits, and within a web address or a longer chain of
-    hyphens; anything else was broken to fill the line.
+    long second half, behind words such as `well` and `self`, before capitals and digits, and within
+    a web address or a longer chain of hyphens; anything else was broken to fill the line.
     """
     if not any(HYPHEN_MARK in page for page in pages):
         return list(pages)
@@ -69,6 +74,8 @@ def _keeps_hyphen(left: str, right: str, known: set[str]) -> bool:
         return True
     if not right.isalpha() or not left.isalpha() or right[0].isupper():
         return True
+    if left_lower in _FIRST_OF_COMPOUNDS:
+        return not right_lower.startswith(_ENDINGS)
     is_long = len(left) >= _LONG_LEFT_CHARS and len(right) >= _LONG_RIGHT_CHARS
     return left_lower in known and (is_long or right_lower in known)
 

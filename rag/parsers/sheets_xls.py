@@ -49,7 +49,9 @@ def readable(probe: FileProbe) -> Iterator[None]:
     except _DAMAGE as error:
         if "encrypted" in str(error):
             raise EncryptedFileError(f"'{probe.filename}': password required; save it without one") from error
-        raise UnreadableFileError(f"'{probe.filename}' is damaged: {str(error) or type(error).__name__}") from error
+        raise UnreadableFileError(
+            f"'{probe.filename}' is damaged: it ends too early, as a broken download does, or its records are broken"
+        ) from error
 
 
 class XlsWorkbook:

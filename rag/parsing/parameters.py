@@ -236,6 +236,8 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_asked(name: str, value: Any) -> bool:
     """Whether a value asks for something else than what is done without it."""
+    if name == "page_error_tolerance":
+        return value is not None  # zero is the strictest wish
     return value not in (None, False, "", [], {}) and value != DEFAULTS.get(name)
 
 

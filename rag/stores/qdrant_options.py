@@ -25,7 +25,8 @@ class QdrantOptions(ComponentOptions):
     path: str | None = Field(
         None,
         pattern=r"^[a-zA-Z0-9_-]{1,100}$",
-        description="Instead of a server: name of a folder below the data directory, for one process (tests, scripts).",
+        description="For one process alone (tests, scripts), so that a running server cannot use it: name of a folder "
+        "below the data directory, instead of `url`.",
     )
     collection_name: str = Field(
         "documents",

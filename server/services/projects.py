@@ -27,6 +27,8 @@ class SessionEraser(Protocol):
 class KnownProjects(Protocol):
     def exist(self, namespace: str, project: str) -> bool: ...
 
+    def forget_cloud(self, namespace: str, project: str) -> None: ...
+
 
 class ProjectEraser:
     """What the state and the databases hold of a project, whether its folder is there or was removed by hand."""
@@ -40,13 +42,16 @@ class ProjectEraser:
         return self._rows.exist(namespace, project)
 
     def erase(self, namespace: str, project: str) -> None:
-        """All that there is of a project without a folder."""
+        """What was made of the files of a project without a folder."""
         if self.knows(namespace, project):
             self.remove_databases(namespace, project, None)
             self.forget(namespace, project)
 
     def remove_databases(self, namespace: str, project: str, config: ProjectConfig | None) -> None:
         self._dispatcher.remove_project(namespace, project, config)
+
+    def forget_cloud(self, namespace: str, project: str) -> None:
+        self._rows.forget_cloud(namespace, project)
 
     def forget(self, namespace: str, project: str) -> None:
         """The rows, when the folder is gone: also those of requests that were under way."""
@@ -89,10 +94,13 @@ class ProjectService:
         """
         if not self._store.paths(namespace, project).exists and self._eraser.knows(namespace, project):
             self._store.erase_missing(namespace, project)
+            self._eraser.forget_cloud(namespace, project)
             problem = "the project's folder was not there; what was left of it elsewhere is deleted"
             return ProjectView(namespace=namespace, name=project, config={}, validation_error=problem)
         self._eraser.remove_databases(namespace, project, self._known_config(namespace, project))
         deleted = self._store.delete(namespace, project)
+        # Last, as nobody can make it again: a database that could not be removed has ended this before.
+        self._eraser.forget_cloud(namespace, project)
         self._eraser.forget(namespace, project)
         return self._view(deleted)
 

@@ -27,9 +27,13 @@ HASH = re.compile("[0-9a-f]{64}")
 
 
 class CloudFiles:
-    """`root` is the folder of everything that the LlamaCloud side keeps on disk for one project."""
+    """`root` is the folder of everything that the LlamaCloud side keeps on disk for one project.
+
+    Folders are made in a project that is there: work that outlives its project's deletion brings none of it back.
+    """
 
     def __init__(self, paths: ProjectPaths) -> None:
+        self._project = paths.root
         self.root = paths.lf_data / CLOUD
         self._files = self.root / "files"
         self._incoming = self.root / "incoming"
@@ -40,6 +44,7 @@ class CloudFiles:
 
     def receive(self, max_bytes: int) -> IncomingFile:
         """Begin an upload; `commit` gives a StoredFile of which name, size, type and hash are meant."""
+        self._require_project()
         with disk_errors():
             for each in (self._files, self._incoming):
                 each.mkdir(parents=True, exist_ok=True)
@@ -49,11 +54,12 @@ class CloudFiles:
         mark_in_use(stream)
         return IncomingFile(path, stream, max_bytes, self._take)
 
-    def path(self, file_hash: str) -> Path:
-        """Raises NotFoundError when the bytes are gone."""
+    def path(self, file_hash: str, name: str | None = None) -> Path:
+        """Raises NotFoundError when the bytes are gone; the error calls the file by its name."""
         path = self._files / file_hash
         if path.is_symlink() or not path.is_file():
-            raise NotFoundError(f"the bytes of file {file_hash[:16]}… are not stored any more; upload it again")
+            named = f"'{name}'" if name else "the file"
+            raise NotFoundError(f"{named} is not stored any more: it was deleted; upload it again")
         return path
 
     def remove(self, file_hash: str) -> None:
@@ -117,10 +123,23 @@ class CloudFiles:
             draft.replace(target)
 
     def folder(self, *parts: str) -> Path:
-        """A folder of its own kind, such as `jobs/<id>`; made when it is missing."""
+        """A folder of its own kind, such as `jobs/<id>`; made when it is missing.
+
+        Raises:
+            NotFoundError: the project was deleted.
+        """
+        self._require_project()
         path = self.root.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    @property
+    def has_project(self) -> bool:
+        return self._project.is_dir()
+
+    def _require_project(self) -> None:
+        if not self.has_project:
+            raise NotFoundError(f"Project {self._project.name!r} was deleted; nothing is kept for it any more")
 
     def _take(self, path: Path, file_hash: str, size: int, name: str, mime: str | None) -> tuple[StoredFile, bool]:
         target = self._files / file_hash

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from state.cloud.ids import new_id
@@ -35,23 +35,25 @@ def cancel(session: Session, row: CloudJobRow, now: float) -> None:
 
 def begin_parent(session: Session, item: CloudJobRow, now: float) -> None:
     """One of its items was taken in hand."""
-    parent = _open_parent(session, item.parent_id)
-    if parent is not None and parent.state == "waiting":
-        parent.state, parent.started_at = "running", now
+    row = CloudJobRow
+    begins = select(row.id).where(row.id == item.parent_id, row.state == "waiting", row.stage == "")
+    if item.parent_id is not None and session.scalar(begins) is not None:
+        session.execute(update(row).where(row.id == item.parent_id).values(state="running", started_at=now))
 
 
 def end_parent(session: Session, parent_id: str | None, now: float) -> None:
     """One of its items has ended, or is gone."""
-    parent = _open_parent(session, parent_id)
-    if parent is not None:
+    if parent_id is None or _has_open_item(session, parent_id):  # of thousands of items, it is all but the last
+        return
+    parent = session.get(CloudJobRow, parent_id)
+    if parent is not None and parent.state not in FINAL and not parent.stage:  # with a stage, its own worker ends it
         end_if_done(session, parent, now)
 
 
 def end_if_done(session: Session, parent: CloudJobRow, now: float) -> None:
     """Its last item has ended: so has it. Only when every item that was tried failed has it failed."""
     row = CloudJobRow
-    an_open_one = select(row.id).where(row.parent_id == parent.id, row.state.in_(OPEN)).limit(1)
-    if session.scalar(an_open_one) is not None:
+    if _has_open_item(session, parent.id):
         return
     query = select(row.state, func.count()).where(row.parent_id == parent.id).group_by(row.state)
     counts: dict[str, int] = {each[0]: each[1] for each in session.execute(query)}
@@ -59,16 +61,24 @@ def end_if_done(session: Session, parent: CloudJobRow, now: float) -> None:
     if parent.cancelled_at is not None or counts.keys() == {"cancelled"}:
         parent.state = "cancelled"
     elif failed and not done and not counts.get("skipped"):
-        parent.state, parent.error = "failed", f"all {failed} items failed; each of them says why"
+        parent.state, parent.error = "failed", _why(session, parent, failed)
     else:
         parent.state = "completed"
     parent.finished_at = parent.updated_at = now
 
 
-def _open_parent(session: Session, parent_id: str | None) -> CloudJobRow | None:
-    """None also for one that does work of its own: its worker ends it."""
-    parent = None if parent_id is None else session.get(CloudJobRow, parent_id)
-    return None if parent is None or parent.state in FINAL or parent.stage else parent
+def _why(session: Session, parent: CloudJobRow, failed: int) -> str:
+    if failed > 1:
+        return f"all {failed} items failed; each of them says why"
+    row = CloudJobRow
+    error = session.scalar(select(row.error).where(row.parent_id == parent.id, row.state == "failed"))
+    return f"no item succeeded: {error}"
+
+
+def _has_open_item(session: Session, parent_id: str) -> bool:
+    row = CloudJobRow
+    an_open_one = select(row.id).where(row.parent_id == parent_id, row.state.in_(OPEN)).limit(1)
+    return session.scalar(an_open_one) is not None
 
 
 def _have_told(session: Session, row: CloudJobRow, now: float) -> None:

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
 from state.cloud.job_rows import CloudJob, JobFilter, job_of
 from state.cloud.tables import CloudJobRow
 from state.database import StateDatabase
 
-FROM_UI: ColumnElement[bool] = CloudJobRow.request["from_ui"].as_boolean().is_(True)
-"""Jobs that were begun from a screen."""
 PER_STATEMENT = 500
 
 
@@ -17,12 +15,10 @@ class JobLists:
     def __init__(self, database: StateDatabase) -> None:
         self._database = database
 
-    def newest(
-        self, kind: str, wanted: JobFilter, *, limit: int, skip: int = 0, where: Sequence[ColumnElement[bool]] = ()
-    ) -> list[CloudJob]:
+    def newest(self, kind: str, wanted: JobFilter, *, limit: int, skip: int = 0) -> list[CloudJob]:
         """The last `limit` of them, less as many as are skipped; oldest first."""
         row = CloudJobRow
-        query = select(row).where(*wanted.conditions(kind), *where).order_by(row.created_at.desc(), row.id.desc())
+        query = select(row).where(*wanted.conditions(kind)).order_by(row.created_at.desc(), row.id.desc())
         with self._database.read() as session:
             rows = session.scalars(query.limit(limit).offset(skip))
             return [job_of(each) for each in rows][::-1]

@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias, get_args
 from sqlalchemy import ColumnElement
 
 from rag.errors import InvalidInputError
-from state.cloud.storable import storable
 from state.cloud.tables import CloudJobRow
 
 JobStage: TypeAlias = Literal["parse", "embed", "ask"]
@@ -98,11 +97,11 @@ class JobFilter:
             (row.params_hash, self.params_hash),
         ):
             if value is not None:
-                found.append(column == storable(value))
+                found.append(column == value)
         if self.states is not None:
             found.append(row.state.in_(self.states))
         if self.ids is not None:
-            found.append(row.id.in_([storable(each) for each in self.ids]))
+            found.append(row.id.in_(self.ids))
         if self.created_from is not None:
             found.append(row.created_at >= self.created_from)
         if self.created_to is not None:

@@ -27,7 +27,6 @@ from state.cloud.job_rows import (
     row_of,
 )
 from state.cloud.paging import Page, make_token, page_size, read_token
-from state.cloud.storable import storable
 from state.cloud.tables import CloudJobRow
 from state.database import StateDatabase
 
@@ -75,7 +74,7 @@ class CloudJobs:
     def get(self, kind: str, job_id: str, visible: str | None = None) -> CloudJob:
         """Raises NotFoundError also for a job of a project that may not be seen."""
         with self._database.read() as session:
-            row = session.get(CloudJobRow, storable(job_id[:101]))
+            row = session.get(CloudJobRow, job_id)
         if row is None or row.kind != kind or visible not in (None, row.project_id):
             raise NotFoundError(f"{kind.replace('_', ' ').capitalize()} job {job_id[:100]!r} not found")
         return job_of(row)
@@ -144,7 +143,7 @@ class CloudJobs:
         urgent = select(row).where(*due, row.priority == urgency.scalar_subquery())
         query = urgent.order_by(row.created_at, row.position).limit(1)
         with self._database.read() as session:
-            if session.scalar(query) is None:
+            if session.scalar(select(row.id).where(*due).limit(1)) is None:
                 return None
         with self._database.write() as session:
             found = session.scalar(query)
@@ -223,6 +222,14 @@ class CloudJobs:
     def set_priority(self, job_id: str, priority: int) -> None:
         with self._database.write() as session:
             session.execute(update(CloudJobRow).where(CloudJobRow.id == job_id).values(priority=priority))
+
+    def try_failed_again(self, kind: str) -> int:
+        """Jobs that must not be given up wait again; returns how many."""
+        row, anew = CloudJobRow, {"attempts": 0, "crashes": 0, "finished_at": None, "updated_at": self._clock()}
+        with self._database.write() as session:
+            failed = update(row).where(row.kind == kind, row.state == "failed").values(state="waiting", **anew)
+            result: Any = session.execute(failed)
+            return int(result.rowcount)
 
     # -- what was lost --------------------------------------------------------------------------------------
 

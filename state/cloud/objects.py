@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from rag.errors import ConflictError, NotFoundError
 from state.cloud.paging import Page, make_token, page_size, read_token
-from state.cloud.tables import CloudObjectRow
+from state.cloud.tables import CloudObjectRow, is_same
 from state.database import StateDatabase
 
 IDS_PER_STATEMENT = 5_000
@@ -78,6 +78,8 @@ class Wanted:
 
 
 EVERY = Wanted()
+_COLUMNS = CloudObjectRow.__table__.c
+_BY_ID = select(*_COLUMNS).where(_COLUMNS.id == bindparam("object_id"), _COLUMNS.kind == bindparam("object_kind"))
 
 
 class CloudObjects:
@@ -101,16 +103,14 @@ class CloudObjects:
         Raises:
             NotFoundError: it does not exist, was deleted, or is another project's.
         """
-        with self._database.read() as session:
-            row = session.get(CloudObjectRow, (_storable(object_id), kind))
+        rows = self._database.rows(_BY_ID, {"object_id": object_id, "object_kind": kind})
+        row = rows[0] if rows else None
         if row is None or (row.deleted_at is not None and not with_deleted) or visible not in (None, row.project_id):
             raise not_found(kind, object_id)
         return _object(row)
 
     def find(self, kind: str, unique_key: str) -> CloudObject | None:
-        query = select(CloudObjectRow).where(
-            CloudObjectRow.kind == kind, CloudObjectRow.unique_key == unique_key.replace("\x00", "\ufffd")
-        )
+        query = select(CloudObjectRow).where(CloudObjectRow.kind == kind, CloudObjectRow.unique_key == unique_key)
         with self._database.read() as session:
             row = session.scalar(query)
         return None if row is None else _object(row)
@@ -123,7 +123,7 @@ class CloudObjects:
 
     def by_ids(self, kind: str, ids: Iterable[str], visible: str | None = None) -> dict[str, CloudObject]:
         """Those that exist and are not deleted."""
-        wanted = list(dict.fromkeys(_storable(each) for each in ids))
+        wanted = list(dict.fromkeys(ids))
         found: dict[str, CloudObject] = {}
         shown = Wanted(project_id=visible).conditions(kind)
         with self._database.read() as session:
@@ -203,17 +203,24 @@ class CloudObjects:
         change: Callable[[CloudObject], Mapping[str, Any]],
         visible: str | None = None,
     ) -> CloudObject:
-        """Replace columns by what `change` makes of the object, under the write lock; moves `updated_at`.
+        """Replace columns by what `change` makes of the object, under the write lock.
+
+        `updated_at` moves, unless all of them say what was there already.
 
         Raises:
             NotFoundError: as `get`.
             ConflictError: as `insert`.
         """
         with self._unique(kind, None), self._database.write() as session:
-            row = session.get(CloudObjectRow, (_storable(object_id), kind))
+            row = session.get(CloudObjectRow, (object_id, kind))
             if row is None or row.deleted_at is not None or visible not in (None, row.project_id):
                 raise not_found(kind, object_id)
-            for key, value in change(_object(row)).items():
+            values = {
+                key: value for key, value in change(_object(row)).items() if not is_same(getattr(row, key), value)
+            }
+            if not values:
+                return _object(row)
+            for key, value in values.items():
                 setattr(row, key, value)
             row.updated_at = max(self._clock(), row.updated_at)
             session.flush()
@@ -277,11 +284,6 @@ def not_found(kind: str, object_id: str) -> NotFoundError:
     return NotFoundError(f"{spoken(kind).capitalize()} {object_id[:100]!r} not found")
 
 
-def _storable(object_id: str) -> str:
-    """PostgreSQL refuses to look for a NUL; nothing has an id of more than a hundred characters."""
-    return object_id[:101].replace("\x00", "\ufffd")
-
-
 def spoken(kind: str) -> str:
     return kind.replace("_", " ")
 
@@ -290,7 +292,7 @@ def _ordered(query: Select[CloudObjectRow]) -> Select[CloudObjectRow]:
     return query.order_by(CloudObjectRow.created_at, CloudObjectRow.id)
 
 
-def _object(row: CloudObjectRow) -> CloudObject:
+def _object(row: CloudObjectRow | Row[Any]) -> CloudObject:
     return CloudObject(
         id=row.id,
         kind=row.kind,

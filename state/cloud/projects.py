@@ -33,6 +33,14 @@ class CloudProjects:
     def exists(self, project_id: str) -> bool:
         return self.store.paths(NAMESPACE, project_id).existing_config_file is not None
 
+    def times(self, project_id: str) -> tuple[float, float] | None:
+        """When it was made, and when its settings were last changed; None for one that nobody wrote to."""
+        path = self.store.paths(NAMESPACE, project_id).existing_config_file
+        if path is None:
+            return None
+        changed = path.stat().st_mtime
+        return min(self.store.began_at(NAMESPACE, project_id) or changed, changed), changed
+
     def ensure(self, project_id: str) -> ProjectConfig:
         """The project's configuration, from the template if it has none yet."""
         check_project_id(project_id)

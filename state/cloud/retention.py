@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import or_, select
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import aliased
 
 from state.cloud.tables import CloudJobRow
 from state.database import StateDatabase
@@ -14,20 +15,29 @@ KINDS = (
     "classify",
     "classify_run",
     "classify_v2",
+    "drop",
     "extract",
     "extract_schema",
     "parse",
     "split",
+    "sync",
     "webhook",
 )
 """Results of agents and of sheets are not among them: they stay until somebody deletes them."""
+NEWEST_STAYS = ("sync",)
+"""Of each `item_key`: it says how the collection is."""
 IDS_PER_STATEMENT = 1_000
 
 
 def forget_ended(database: StateDatabase, before: float) -> int:
     """Delete the jobs that ended before a time, in seconds since the epoch, with what they gather; returns how many."""
     row = CloudJobRow
-    is_doomed = (row.kind.in_(KINDS), row.parent_id.is_(None), row.finished_at < before)
+    newer = aliased(row)
+    is_followed = exists().where(
+        newer.kind == row.kind, newer.item_key == row.item_key, newer.created_at > row.created_at
+    )
+    may_go = or_(row.kind.not_in(NEWEST_STAYS), is_followed)
+    is_doomed = (row.kind.in_(KINDS), row.parent_id.is_(None), row.finished_at < before, may_go)
     with database.read() as session:
         ids = list(session.scalars(select(row.id).where(*is_doomed)))
     for some in _parts(ids):

@@ -100,6 +100,8 @@ class FileShelf:
 
     def release(self, hashes: Iterable[str | None]) -> None:
         """Drop the bytes that nothing needs any more, to be called after whatever needed them is gone."""
+        if not self._files.has_project:
+            return  # with all bytes
         for file_hash in sorted({each for each in hashes if each}):
             with self.locked():
                 if not self._is_needed(file_hash):

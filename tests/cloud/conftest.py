@@ -93,8 +93,8 @@ def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, template: Path) -> Iterator[CloudWorld]:
-    world = CloudWorld(tmp_path)
+def cloud(tmp_path: Path, template: Path, postgres_url: str | None) -> Iterator[CloudWorld]:
+    world = CloudWorld(tmp_path, postgres_url)
     world.clock.now = time.time()
 
     @asynccontextmanager

@@ -24,6 +24,7 @@ def make_file(cloud: CloudWorld, name: str, content: str | bytes, project_id: st
 
 
 def make_directory(cloud: CloudWorld, project_id: str = DEFAULT_PROJECT_ID, name: str = "papers") -> str:
+    CloudProjects(cloud.projects).ensure(project_id)
     found = objects_of(cloud).insert(
         "directory", new_id("directory"), project_id=project_id, name=name, body={"type": "user", "description": None}
     )

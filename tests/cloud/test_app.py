@@ -59,3 +59,15 @@ def test_an_unknown_path_is_answered_in_json(cloud: CloudWorld) -> None:
     answer = cloud.http.get("/api/v1/no-such-thing")
     assert answer.status_code == 404
     assert "no-such-thing" in answer.json()["detail"]
+
+
+def test_older_clients_get_a_list_of_problems_with_every_422(cloud: CloudWorld) -> None:
+    body = {"file_id": cloud.upload("a.csv", "a,b"), "config": {"extraction_range": "A1..B2"}}
+    plain = cloud.http.post("/api/v1/beta/sheets/jobs", json=body)
+    older = cloud.http.post("/api/v1/beta/sheets/jobs", json=body, headers={"X-Fern-Language": "Python"})
+    assert (plain.status_code, older.status_code) == (422, 422)
+    (problem,) = older.json()["detail"]
+    assert (problem["loc"], problem["msg"], problem["type"]) == (["body"], plain.json()["detail"], "InvalidInput")
+    assert older.json()["message"] == plain.json()["message"]
+    missing = cloud.http.get("/api/v1/beta/sheets/jobs/x", headers={"X-Fern-Language": "Python"})
+    assert missing.json()["detail"] == missing.json()["message"]

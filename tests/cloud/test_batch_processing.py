@@ -146,8 +146,23 @@ def test_counters_add_up_at_every_moment_of_crashes_and_cancels(cloud: CloudWorl
         {"job_config": {"rules": [{"type": "a", "description": "b"}], "mode": "MULTIMODAL"}, "item_ids": []},
         {"job_config": {"rules": []}, "item_ids": []},
         {"job_config": {"type": "translate"}, "item_ids": []},
+        {"job_config": {"parameters": []}, "item_ids": []},
+        {"job_config": {"rules": [{"type": "a"}]}, "item_ids": []},
+        {"job_config": {"rules": [{"type": "a", "description": "b"}] * 2}, "item_ids": []},
     ],
-    ids=["neither", "both", "pages", "choice", "private webhook", "multimodal", "no rules", "type"],
+    ids=[
+        "neither",
+        "both",
+        "pages",
+        "choice",
+        "private webhook",
+        "multimodal",
+        "no rules",
+        "type",
+        "a list",
+        "no description",
+        "a type twice",
+    ],
 )
 def test_a_wrong_batch_is_refused(cloud: CloudWorld, body: dict[str, Any]) -> None:
     answer = cloud.http.post(PATH, json=body)

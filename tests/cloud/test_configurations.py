@@ -10,6 +10,7 @@ from server.llamacloud.services.configurations import Configurations
 from tests.cloud.conftest import CloudWorld
 
 PATH = "/api/v1/beta/configurations"
+RULES = [{"type": "invoice", "description": "a bill"}]
 SPLIT = {"product_type": "split_v1", "categories": [{"name": "invoice"}]}
 
 
@@ -49,7 +50,19 @@ def test_an_unknown_product_is_422(cloud: CloudWorld, body: dict[str, Any]) -> N
     [
         ({"product_type": "split_v1"}, "parameters.categories"),
         ({"product_type": "classify_v2", "rules": []}, "parameters.rules"),
+        (
+            {"product_type": "classify_v2", "rules": RULES, "parsing_configuration": {"target_pages": "x"}},
+            "target_pages",
+        ),
+        ({**SPLIT, "target_pages": "0"}, "target_pages"),
         ({"product_type": "extract_v2", "data_schema": {"type": "array"}}, "must describe an object"),
+        ({"product_type": "extract_v2", "extraction_target": "PER_WORD"}, "extraction_target = 'PER_WORD'"),
+        ({"product_type": "parse_v2", "page_ranges": {"target_pages": "5-2"}}, "ends before it begins"),
+        ({"product_type": "parse_v2", "page_ranges": {"max_pages": "x"}}, "max_pages = 'x': expected a number from 0"),
+        ({"product_type": "parse_v2", "tier": "best"}, "tier = 'best': expected one of fast"),
+        ({"product_type": "parse_v2", "webhook_url": "http://127.0.0.1/x"}, "127.0.0.1"),
+        ({"product_type": "spreadsheet_v1", "tier": "best"}, "parameters.tier: expected 'agentic' or 'cost_effective'"),
+        ({"product_type": "spreadsheet_v1", "extraction_range": "A0"}, "A0"),
     ],
 )
 def test_parameters_that_no_job_could_run_with_are_not_saved(

@@ -3,6 +3,7 @@
 import http.server
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from config.outside import Fetched
+from state.cloud.blobs import CloudFiles
 from state.cloud.objects import CloudObjects
+from state.cloud.tables import CloudJobRow, CloudObjectRow
 from tests.cloud.conftest import CloudWorld
 from workers.cloud import sources
 from workers.cloud.runner import run_next
@@ -18,6 +21,8 @@ from workers.cloud.runner import run_next
 PATH = "/api/v1/data-sources"
 PAGES: dict[str, bytes | None] = {}
 KEYS: list[str | None] = []
+HANGS, GO_ON = threading.Event(), threading.Event()
+"""Set when a server has sent a part of `/hang.txt`, and to let it end."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -30,6 +35,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.path == "/hang.txt":
+            self.wfile.write(body[:100_000])
+            HANGS.set()
+            GO_ON.wait(20)
+            return
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
@@ -56,6 +66,8 @@ def world(folder: Path, cloud: CloudWorld) -> CloudWorld:
 def origin() -> Iterator[str]:
     PAGES.clear()
     KEYS.clear()
+    HANGS.clear()
+    GO_ON.clear()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -196,6 +208,79 @@ def test_a_pipeline_that_is_deleted_during_a_long_download_stays_deleted(
     assert CloudObjects(world.database).all("member") == []
     blobs = world.settings.projects_dir / "llamacloud" / "team" / "lf_data" / "cloud" / "files"
     assert list(blobs.iterdir()) == []
+
+
+def blobs(cloud: CloudWorld) -> list[str]:
+    return [each.name for each in CloudFiles.of(cloud.settings, "team").root.glob("[fi]*/*") if each.name[0] != "."]
+
+
+def test_a_cancel_between_two_files_takes_back_what_was_brought(
+    world: CloudWorld, pipeline: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PAGES.update({"/a.txt": b"The moon is cold.", "/b.txt": b"The sun is hot.", "/c.txt": b"Mars is red."})
+    monkeypatch.setattr(sources, "CHECK_INTERVAL_S", 0.0)
+    original = sources.fetch_url
+
+    def fetch(url: str, *given: Any, **options: Any) -> Fetched:
+        found = original(url, *given, **options)
+        if url.endswith("b.txt"):
+            assert len(blobs(world)) == 3  # a, the draft of b, and an upload of our own
+            assert world.http.post(f"{pipeline}/sync/cancel").status_code == 200
+        return found
+
+    world.upload("own.txt", "Uploaded.", "team")
+    monkeypatch.setattr(sources, "fetch_url", fetch)
+    urls = [f"{origin}/{each}.txt" for each in "abc"]
+    source = {"name": "web", "source_type": "web_urls", "config": {"urls": urls}}
+    attach(world, pipeline, source)
+    assert world.http.get(f"{pipeline}/status").json()["status"] == "CANCELLED"
+    assert len(blobs(world)) == 1
+    assert KEYS == [None, None], "the third was fetched although nobody wanted it"
+
+
+def test_a_project_that_is_deleted_during_a_download_does_not_come_back(
+    world: CloudWorld, pipeline: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PAGES.update({"/a.txt": b"The moon is cold.", "/b.txt": b"The sun is hot."})
+    monkeypatch.setattr(sources, "CHECK_INTERVAL_S", 0.0)
+    original = sources.fetch_url
+
+    def fetch(url: str, *given: Any, **options: Any) -> Fetched:
+        if url.endswith("b.txt"):
+            assert world.http.delete("/v1/projects/llamacloud/team").status_code == 200
+        return original(url, *given, **options)
+
+    monkeypatch.setattr(sources, "fetch_url", fetch)
+    urls = [f"{origin}/a.txt", f"{origin}/b.txt"]
+    source = {"name": "web", "source_type": "web_urls", "config": {"urls": urls}}
+    assert world.http.put(f"{pipeline}/data-sources", json=[source]).status_code == 200
+    world.settle()
+    assert not world.errors, world.errors
+    assert not world.projects.paths("llamacloud", "team").root.exists()
+    assert world.rows(CloudObjectRow) == world.rows(CloudJobRow) == []
+
+
+def test_a_download_notices_a_cancel_while_the_server_says_nothing(
+    world: CloudWorld, pipeline: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PAGES["/hang.txt"] = b"x" * 5_000_000
+    for module in ("config.outside", "workers.cloud.sources"):
+        monkeypatch.setattr(f"{module}.CHECK_INTERVAL_S", 0.05)
+
+    def cancel() -> None:
+        assert HANGS.wait(10)
+        assert world.http.post(f"{pipeline}/sync/cancel").status_code == 200
+
+    threading.Thread(target=cancel, daemon=True).start()
+    source = {"name": "web", "source_type": "web_urls", "config": {"urls": [f"{origin}/hang.txt"]}}
+    begun = time.monotonic()
+    try:
+        attach(world, pipeline, source)
+    finally:
+        GO_ON.set()
+    assert time.monotonic() - begun < 5
+    assert world.http.get(f"{pipeline}/status").json()["status"] == "CANCELLED"
+    assert blobs(world) == []
 
 
 def test_addresses_fill_a_pipeline(

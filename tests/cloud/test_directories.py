@@ -85,3 +85,17 @@ def test_a_directory_of_another_project_is_not_found(cloud: CloudWorld) -> None:
         answer = cloud.http.request(method, f"{PATH}/{found['id']}", json={}, params={"project_id": "p2"})
         assert answer.status_code == 404
     assert cloud.http.get(PATH, params={"project_id": "p2"}).json()["items"] == []
+
+
+def test_an_update_that_changes_nothing_leaves_the_time(cloud: CloudWorld) -> None:
+    directory = cloud.http.post(PATH, json={"name": "d"}).json()
+    files = f"{PATH}/{directory['id']}/files"
+    file_id = cloud.upload("a.txt", "words")
+    entry = cloud.http.post(files, json={"file_id": file_id, "metadata": {"x": 1}}).json()
+    for body in ({}, {"name": "d"}, {"name": None}):
+        assert cloud.http.patch(f"{PATH}/{directory['id']}", json=body).json() == directory
+    for body in ({}, {"display_name": "a.txt"}, {"metadata": {"x": 1}}):
+        assert cloud.http.patch(f"{files}/{entry['id']}", json=body).json() == entry
+    changed = cloud.http.patch(f"{files}/{entry['id']}", json={"metadata": {"x": True}}).json()
+    assert changed["metadata"] == {"x": True}
+    assert changed["updated_at"] > entry["updated_at"]

@@ -228,3 +228,12 @@ def test_ten_thousand_files_are_walked_while_others_come(cloud: CloudWorld, file
         step += 1
     assert len(found) == len(set(found)) == 10_030
     assert found == sorted(found)
+
+
+def test_metadata_of_an_upload_is_refused_in_words(cloud: CloudWorld, files: str) -> None:
+    data = {"metadata": '{"a": {"b": 1}}'}
+    answer = cloud.http.post(f"{files}/upload", files={"upload_file": ("a.txt", b"x")}, data=data)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["detail"]
+    assert problem["loc"] == ["body", "metadata", "a"]
+    assert problem["msg"] == "expected true or false, a number, a text or a list, got an object"

@@ -171,6 +171,7 @@ def test_a_saved_configuration_is_used_and_what_stands_beside_it_wins(writing: C
         ({"file_input": "no-such-file", "configuration": {"data_schema": SCHEMA}}, "neither a file nor a parse job"),
         ({"file_input": "FILE"}, "give a configuration"),
         ({"file_input": "FILE", "configuration": {}}, "data_schema is missing"),
+        ({"file_input": "FILE", "configuration": {"data_shema": {}}}, "it has 'data_shema'"),
         ({"file_input": "FILE", "configuration": {"data_schema": {"type": "array"}}}, "must describe an object"),
         ({"file_input": "FILE", "configuration": {"data_schema": SCHEMA, "target_pages": "0"}}, "page range"),
         ({"file_input": "FILE", "configuration": {"data_schema": SCHEMA, "max_pages": "all"}}, "max_pages"),

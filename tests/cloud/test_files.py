@@ -104,6 +104,21 @@ def test_what_is_no_upload_is_400_and_leaves_nothing(cloud: CloudWorld, request_
     assert list(cloud.settings.projects_dir.rglob("*.part")) == []
 
 
+@pytest.mark.parametrize(
+    ("request_of", "says"),
+    [
+        ({"files": {"fiel": ("a.txt", b"words")}, "data": {"purpose": "parse"}}, "; the form has 'purpose', 'fiel'"),
+        ({"content": b"words"}, "and this body came without a Content-Type"),
+        ({"content": b"words", "headers": {"content-type": "multipart/form-data"}}, "with a boundary in its"),
+    ],
+    ids=["a mistyped part", "no type", "no boundary"],
+)
+def test_a_wrong_upload_is_told_what_was_sent(cloud: CloudWorld, request_of: dict[str, Any], says: str) -> None:
+    answer = cloud.http.post("/api/v1/beta/files", **request_of)
+    assert answer.status_code == 422
+    assert says in answer.json()["message"]
+
+
 def test_an_upload_beyond_the_limit_is_413(cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "server.llamacloud.engine.CloudEngine.settings", cloud.settings.model_copy(update={"max_upload_bytes": 10})

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from rag.errors import InvalidInputError, UpstreamError
+from rag.parsers.pdf import PDFParser
+from rag.parsers.pdf_composed import ComposedPage
 from rag.parsing.layout import result_pages
 from rag.parsing.parameters import KINDS, LANGUAGES, TREATMENTS, checked
 from rag.parsing.wishes import parser_options
@@ -18,7 +21,7 @@ from rag.types import Document, PageSpan
 from tests.cloud.conftest import CloudWorld
 from tests.cloud.test_parsing import parsed
 from tests.fixtures.make_files import pdf_file
-from tests.fixtures.make_pdfs import report, ruled_table
+from tests.fixtures.make_pdfs import report, ruled_table, with_damaged_pages
 
 
 def drawn(draw: Callable[[Canvas], None]) -> bytes:
@@ -212,6 +215,46 @@ def test_a_job_that_takes_longer_than_its_time_fails(cloud: CloudWorld, tmp_path
     assert "job_timeout_in_seconds" in message
 
 
+def test_time_is_given_for_each_page(cloud: CloudWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = PDFParser._read_page
+
+    def slow(*given: Any) -> ComposedPage:
+        time.sleep(0.1)
+        return original(*given)
+
+    monkeypatch.setattr(PDFParser, "_read_page", slow)
+    monkeypatch.setattr("workers.cancel_watch.LOOK_INTERVAL_S", 0.01)
+    times = {"job_timeout_in_seconds": "0.05", "job_timeout_extra_time_per_page_in_seconds": "5"}
+    text, about = result(cloud, pages(tmp_path), **times)
+    assert "This is page D." in text
+    assert about["honoured_parameters"] == sorted(times)
+    times["job_timeout_extra_time_per_page_in_seconds"] = "0.01"
+    begun = time.monotonic()
+    assert "job_timeout_in_seconds = 0.05" in error(cloud, pages(tmp_path), do_not_cache="true", **times)
+    assert time.monotonic() - begun < 0.4, "it was stopped between two pages, not at the end"
+
+
+@pytest.mark.parametrize(("damaged", "tolerance", "fails"), [(1, "0.25", False), (2, "0.25", True), (1, "0", True)])
+def test_so_many_damaged_pages_fail_a_job_as_it_says(
+    damaged: int, tolerance: str, fails: bool, cloud: CloudWorld, tmp_path: Path
+) -> None:
+    data = with_damaged_pages(pages(tmp_path), *range(2, 2 + damaged))
+    if fails:
+        message = error(cloud, data, page_error_tolerance=tolerance)
+        assert f"{damaged} of 4 pages are damaged, more than page_error_tolerance = {tolerance} allows" in message
+        return
+    text, about = result(cloud, data, page_error_tolerance=tolerance)
+    assert [each in text for each in ("page A", "page B", "page C", "page D")] == [True, False, True, True]
+    assert about["honoured_parameters"] == ["page_error_tolerance"]
+
+
+def test_a_file_without_damage_meets_the_strictest_tolerance(cloud: CloudWorld, tmp_path: Path) -> None:
+    assert "page D" in result(cloud, pages(tmp_path), page_error_tolerance="0")[0]
+    half_damaged = with_damaged_pages(pages(tmp_path), 1, 2)
+    assert "page D" in result(cloud, half_damaged)[0], "without the parameter any number is accepted"
+    assert "page D" in result(cloud, half_damaged, target_pages="2,3", page_error_tolerance="0")[0]
+
+
 @pytest.mark.parametrize(
     ("wishes", "expected"),
     [
@@ -241,7 +284,7 @@ def test_whoever_waits_is_told(cloud: CloudWorld, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(
         "workers.cloud.hooks.post", lambda url, body, _settings, headers: told.append((url, json.loads(body)))
     )
-    monkeypatch.setattr("server.llamacloud.services.parsing.check_outside", lambda _url, _settings: None)
+    monkeypatch.setattr("server.llamacloud.services.parse_configuration.check_outside", lambda _url, _settings: None)
     result(cloud, pages(tmp_path), webhook_url="https://example.org/hook", max_pages="1")
     ((url, body),) = told
     assert (url, body["status"], body["md"]) == ("https://example.org/hook", "SUCCESS", "This is page A.")
@@ -254,7 +297,8 @@ class Listeners:
         self.told: list[tuple[str, Any]] = []
         self.silent: set[str] = set()
         monkeypatch.setattr("workers.cloud.hooks.post", self.post)
-        monkeypatch.setattr("server.llamacloud.services.parsing.check_outside", lambda _url, _settings: None)
+        allows_all = "server.llamacloud.services.parse_configuration.check_outside"
+        monkeypatch.setattr(allows_all, lambda _url, _settings: None)
 
     def post(self, url: str, body: bytes, _settings: Any, headers: Any) -> None:
         if url in self.silent:

@@ -48,6 +48,24 @@ def test_an_upload_gives_text_markdown_and_pages_under_both_prefixes(
     assert cloud.http.get(f"{result}/raw/json").json() == pages
 
 
+@pytest.mark.parametrize("place", ["v1/parsing", "parsing"])
+@pytest.mark.parametrize("kind", ["xlsx", "raw/xlsx"])
+def test_the_tables_of_a_file_are_a_workbook(cloud: CloudWorld, place: str, kind: str) -> None:
+    text = "# Prices\n\n| Name | Price |\n|---|---|\n| Ann | 1.50 |\n\nWords."
+    job_id = parsed(cloud, text.encode(), "prices.md")
+    answer = cloud.http.get(f"/api/{place}/job/{job_id}/result/{kind}")
+    assert answer.headers["content-type"] == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    (sheet,) = openpyxl.load_workbook(io.BytesIO(answer.content)).worksheets
+    assert list(sheet.values) == [("Name", "Price"), ("Ann", 1.5)]
+
+
+def test_a_file_without_tables_has_no_workbook(cloud: CloudWorld) -> None:
+    job_id = parsed(cloud, b"Words.", "words.txt")
+    answer = cloud.http.get(f"/api/parsing/job/{job_id}/result/xlsx")
+    assert answer.status_code == 404
+    assert "no table in 'words.txt'" in answer.json()["detail"]
+
+
 def test_an_address_in_place_of_a_file_is_refused(cloud: CloudWorld) -> None:
     answer = cloud.http.post("/api/parsing/upload", files={"input_url": (None, "http://169.254.169.254/")})
     assert answer.status_code == 400
@@ -59,6 +77,38 @@ def test_a_parameter_of_another_type_is_refused_and_nothing_is_stored(cloud: Clo
     assert answer.status_code == 422
     assert "fast_mode" in answer.json()["detail"]
     assert cloud.http.get("/api/v1/beta/files").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("max_pages", "9" * 30, f"max_pages = '{'9' * 30}': expected a number from 0"),
+        ("custom_metadata", "{", "custom_metadata = '{': expected JSON"),
+    ],
+)
+def test_a_field_of_a_form_is_named_with_what_was_given(
+    cloud: CloudWorld, paper: bytes, field: str, value: str, says: str
+) -> None:
+    answer = cloud.http.post("/api/parsing/upload", files={"file": ("a.pdf", paper)}, data={field: value})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(says)
+
+
+def test_a_file_that_is_deleted_meanwhile_is_called_by_its_name(cloud: CloudWorld, paper: bytes) -> None:
+    file_id = cloud.upload("paper.pdf", paper)
+    jobs = [
+        cloud.http.post("/api/v2/parse", json={"file_id": file_id}).json()["id"],
+        cloud.http.post("/api/v1/beta/sheets/jobs", json={"file_id": file_id}).json()["id"],
+    ]
+    body = {"item_ids": [file_id], "job_config": {"parameters": {"fast_mode": True}}}
+    batch = cloud.http.post("/api/v1/beta/batch-processing", json=body).json()["id"]
+    assert cloud.http.delete(f"/api/v1/beta/files/{file_id}").status_code == 204
+    cloud.settle()
+    says = "'paper.pdf' is not stored any more: it was deleted; upload it again"
+    assert cloud.http.get(f"/api/v2/parse/{jobs[0]}").json()["job"]["error_message"] == says
+    assert cloud.http.get(f"/api/v1/beta/sheets/jobs/{jobs[1]}").json()["errors"] == [says]
+    found = cloud.http.get(f"/api/v1/beta/batch-processing/{batch}").json()["job"]
+    assert found["error_message"] == f"no item succeeded: {says}"
 
 
 def test_a_file_that_cannot_be_read_ends_as_an_error_that_says_why(cloud: CloudWorld) -> None:

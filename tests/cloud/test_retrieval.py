@@ -15,7 +15,7 @@ from state.cloud.projects import CloudProjects
 from tests.cloud.conftest import CloudWorld
 from tests.cloud.filled import FilledIndex, files_of, filled_index
 from tests.fixtures.fake_reranker import FakeReranker, fake_reranker
-from tests.fixtures.make_pdfs import report
+from tests.fixtures.make_pdfs import compound, report
 
 OTHER_PROJECT = "11111111-2222-4333-8444-555555555555"
 BIRDS = "Herons hunt fish at dawn. Herons nest in tall trees. Cranes dance in the marsh."
@@ -56,6 +56,16 @@ def test_words_alone_find_a_rare_code_and_nothing_that_lacks_every_word(index: F
     found = index.ask("ZX4471Q", vector_pipeline_weight=0, full_text_pipeline_weight=1)
     assert [each["static_fields"]["file_name"] for each in found] == ["prices.md"]
     assert "ZX4471Q" in found[0]["content"]
+
+
+@pytest.mark.parametrize("query", ["well-known", "well known", "Well-Known"])
+def test_a_compound_that_a_line_end_divides_is_found_in_either_spelling(
+    index: FilledIndex, tmp_path: Path, query: str
+) -> None:
+    index.put("lamp.pdf", compound(tmp_path / "lamp.pdf").read_bytes())
+    found = index.ask(query, vector_pipeline_weight=0, full_text_pipeline_weight=1)
+    assert [each["static_fields"]["file_name"] for each in found] == ["lamp.pdf"]
+    assert "is well-known to every pilot" in found[0]["content"]
 
 
 def test_meaning_alone_ranks_by_the_embedding(index: FilledIndex) -> None:

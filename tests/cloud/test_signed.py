@@ -8,6 +8,7 @@ import pytest
 from server.llamacloud.signing import Signer
 from state.cloud.blobs import CloudFiles
 from state.cloud.ids import DEFAULT_PROJECT_ID
+from state.cloud.projects import CloudProjects
 from tests.cloud.conftest import CloudWorld
 
 
@@ -29,6 +30,7 @@ def result(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def job(cloud: CloudWorld) -> CloudWorld:
+    CloudProjects(cloud.projects).ensure(DEFAULT_PROJECT_ID)
     folder = CloudFiles.of(cloud.settings, DEFAULT_PROJECT_ID).folder("jobs", "job-1")
     (folder / "t.parquet").write_bytes(b"PAR1 rows")
     (folder / "link").symlink_to("/etc/hostname")

@@ -11,6 +11,7 @@ from state.cloud.shelf import FileShelf
 from state.cloud.tables import CloudJobRow
 from tests.cloud.conftest import CloudWorld
 from tests.cloud.makers import objects_of
+from tests.cloud.test_indexes import INDEXES, built, get_index, papers
 from workers.upkeep import tidy_up
 
 DAY_S = 86_400.0
@@ -106,3 +107,41 @@ def test_bytes_that_nothing_points_at_are_swept_after_a_day(cloud: CloudWorld) -
     assert {young, again} < set(left)
     assert len(left) == 3
     assert cloud.http.get(f"/api/v1/files/{used}/content", params={"project_id": "team"}).status_code == 200
+
+
+def test_what_is_behind_a_deleted_index_goes_also_when_the_project_cannot_be_read_for_a_while(
+    cloud: CloudWorld,
+) -> None:
+    index = built(cloud, papers(cloud))
+    file = cloud.projects.paths("llamacloud", index["project_id"]).config_file
+    before = file.read_bytes()
+    file.write_text("version: [")
+    assert cloud.http.delete(f"{INDEXES}/{index['id']}").status_code == 204
+    cloud.settle()
+    assert {job.state for job in cloud.rows(CloudJobRow) if job.kind == "drop"} == {"failed"}
+    tidy_up(cloud.runtime)
+    cloud.settle()
+    assert cloud.stored() != {}
+    file.write_bytes(before)
+    tidy_up(cloud.runtime)
+    cloud.settle()
+    assert {job.state for job in cloud.rows(CloudJobRow) if job.kind == "drop"} == {"completed"}
+    assert cloud.stored() == {}
+    config = cloud.projects.load("llamacloud", index["project_id"])
+    assert (config.databases, config.datasets) == ([], [])
+    assert objects_of(cloud).all("member") == []
+
+
+def test_syncs_of_long_ago_are_forgotten_but_for_the_last_of_each_collection(cloud: CloudWorld) -> None:
+    directory = papers(cloud)
+    first, second = built(cloud, directory), built(cloud, directory)
+    for _ in range(2):
+        assert cloud.http.post(f"{INDEXES}/{first['id']}/sync").status_code == 200
+        cloud.settle()
+    syncs = [job for job in cloud.rows(CloudJobRow) if job.kind == "sync"]
+    assert len(syncs) == 4
+    end_long_ago(cloud, *(job.id for job in syncs))
+    tidy_up(cloud.runtime)
+    left = [job.item_key for job in cloud.rows(CloudJobRow) if job.kind == "sync"]
+    assert sorted(left) == sorted([first["id"], second["id"]])
+    assert get_index(cloud, first["id"])["metadata"]["status"] == "ready"

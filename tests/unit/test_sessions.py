@@ -1,7 +1,5 @@
 import multiprocessing
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +7,6 @@ import pytest
 from rag.errors import BadRequestError
 from state.database import StateDatabase
 from state.sessions import SessionKey, SessionStore, unseen
-from state.tables import Base
 
 KEY = SessionKey("org", "bot", "mine")
 HI = {"role": "user", "content": "hi"}
@@ -18,17 +15,12 @@ MORE = {"role": "user", "content": "more"}
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state.db'}"
+pytestmark = pytest.mark.state("sqlite", "postgresql")
 
 
 @pytest.fixture
-def sessions(url: str) -> Iterator[SessionStore]:
-    database = StateDatabase(url)
-    Base.metadata.create_all(database.engine)
-    yield SessionStore(database)
-    database.close()
+def sessions(state_database: StateDatabase) -> SessionStore:
+    return SessionStore(state_database)
 
 
 def test_messages_come_back_in_order(sessions: SessionStore) -> None:
@@ -115,9 +107,9 @@ def _append_many(url: str, count: int) -> None:
     database.close()
 
 
-def test_several_processes_write_one_session_without_mixing_turns(sessions: SessionStore, url: str) -> None:
+def test_several_processes_write_one_session_without_mixing_turns(sessions: SessionStore, state_url: str) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append_many, args=(url, 20)) for _ in range(2)]
+    writers = [context.Process(target=_append_many, args=(state_url, 20)) for _ in range(2)]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -15,12 +15,12 @@ def _quiet_log() -> None:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
+def make_world(tmp_path: Path, new_postgres: Callable[[], str | None]) -> Iterator[MakeWorld]:
     """Worlds whose invariants are checked at the end of the test, once what was broken has been mended."""
     worlds: list[World] = []
 
     def make() -> World:
-        worlds.append(World(tmp_path / f"world-{len(worlds)}"))
+        worlds.append(World(tmp_path / f"world-{len(worlds)}", new_postgres()))
         return worlds[-1]
 
     yield make

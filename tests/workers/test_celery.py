@@ -1,6 +1,7 @@
 """The same stages through a real Celery worker: routing, names, and what a forged message can do (nothing)."""
 
 import pickle
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from celery.contrib.testing.worker import start_worker
 import workers.tasks.ingest
 import workers.tasks.upkeep
 from rag.errors import UpstreamError
+from state.tables import TaskFileRow
 from tests.workers.world import PLACE, RecordingQueue, World
 from workers.app import QUEUES, create_celery
 from workers.embed_stage import run_embed
@@ -114,6 +116,30 @@ def test_depth_counts_what_waits(world: World, app: Celery) -> None:
     queue.send_stage("parse", [1, 2, 3])
     assert queue.depth("parse") == before + 3
     messages(app, "parse")
+
+
+def test_a_worker_of_threads_that_must_end_leaves_what_is_in_hand_to_others(
+    world: World, worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> None:
+        entered.set()
+        assert go.wait(10)
+
+    monkeypatch.setattr("workers.tasks.ingest.run_parse", slow)
+    world.upload("a.txt", "Windmills.")
+    world.start()
+    assert entered.wait(10)
+    try:
+        worker.consumer.cancel_active_requests()  # what SIGQUIT does
+        assert {row.state for row in world.rows(TaskFileRow)} == {"queued"}
+    finally:
+        go.set()
+    world.connect(RecordingQueue())
+    monkeypatch.undo()
+    world.settle()
+    assert world.search("windmills")
 
 
 FORGED: dict[str, tuple[str, list[Any]]] = {

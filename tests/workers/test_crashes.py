@@ -9,7 +9,7 @@ import pytest
 import workers.parse_stage
 from rag.pipelines.ingest import parse_file
 from state.tables import FileRow, TaskFileRow
-from state.tasks import MAX_PARSE_CRASHES
+from state.task_rows import MAX_PARSE_CRASHES
 from tests.workers.conftest import MakeWorld
 from tests.workers.world import LEASE_S, Crash, World, project_yaml
 from workers.checkpoints import Checkpoints

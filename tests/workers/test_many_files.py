@@ -6,7 +6,7 @@ from typing import Any
 
 from state.file_names import StoredFile
 from state.tables import TaskFileRow, TaskRow
-from state.tasks import NewFile
+from state.task_rows import NewFile
 from tests.workers.world import PLACE, World
 from workers.progress import task_body
 

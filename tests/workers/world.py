@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from config.assemble import Assembly
 from config.layout import DatasetPaths
@@ -105,8 +105,11 @@ def project_yaml(**changes: Any) -> dict[str, Any]:
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(_env_file=None, data_dir=folder / "data", broker_url="memory://", lease_s=LEASE_S)
+    """`postgres_url` names an empty database with its tables; None: SQLite in the folder."""
+
+    def __init__(self, folder: Path, postgres_url: str | None = None) -> None:
+        place = {"data_dir": folder / "data", "database_url": postgres_url}
+        self.settings = Settings(_env_file=None, **place, broker_url="memory://", lease_s=LEASE_S)
         self.settings.data_dir.mkdir(parents=True)
         self.clock = Clock()
         self.queue = RecordingQueue()
@@ -312,7 +315,7 @@ class World:
 
     def rows(self, table: type[Any]) -> list[Any]:
         with self.database.read() as session:
-            return list(session.scalars(select(table)))
+            return list(session.scalars(select(table).order_by(*inspect(table).primary_key)))
 
     def states(self, task_id: str) -> dict[str, str]:
         return {each["filename"]: each["stage"] for each in self.status(task_id)["meta"]["files"]}

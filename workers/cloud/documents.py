@@ -82,7 +82,7 @@ def read_file(
     path = files.folder(PARSED) / f"{_key(file_hash, name, reading)}.json"
     if reading.uses_kept and (data := _read(path)) is not None:
         return load_document(data), True
-    probe = probe_file(files.path(file_hash), name)
+    probe = probe_file(files.path(file_hash, name), name)
     with written_as(reading.tables):
         document = _parse(runtime, probe, reading, on_progress)
     if reading.keeps:

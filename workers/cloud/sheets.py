@@ -29,7 +29,8 @@ CELLS = "cell_metadata"
 def parse(runtime: Runtime, job: CloudJob) -> Done:
     """Read the workbook and write two files for each region: its cells, and facts of them."""
     files = CloudFiles.of(runtime.settings, job.project_id)
-    probe = probe_file(files.path(job.request["file_hash"]), job.request["file_name"])
+    name = job.request["file_name"]
+    probe = probe_file(files.path(job.request["file_hash"], name), name)
     draft = drafts_of(files) / f"{job.id}.{secrets.token_hex(8)}"  # its own: another may have taken the job over
     draft.mkdir()
     keeper = _Keeper(draft, job.id)

@@ -6,6 +6,7 @@ it gave before, and says why.
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,14 +16,16 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from config.data_sources import DirectorySource, UrlSource, allowed_directory, read_source, request_headers
+from config.outside import CHECK_INTERVAL_S, name_of
 from config.outside import fetch as fetch_url
-from config.outside import name_of
 from config.settings import Settings
 from rag.errors import CancelledTaskError, NotFoundError, RagError
 from state.cloud.blobs import CloudFiles
 from state.cloud.members import TOLD, Collection, Member, Members
 from state.cloud.objects import CloudObject, CloudObjects, Wanted
 from state.cloud.shelf import FileShelf
+from state.file_names import StoredFile
+from state.incoming import IncomingFile
 
 LINK = "pipeline_data_source"
 SOURCE = "data_source"
@@ -50,13 +53,27 @@ class Pulled:
 
 @dataclass(slots=True)
 class Haul:
-    """What one source gave; `errors` are told of by key, and a file with an error keeps its place in `kept`."""
+    """What one source gave; `errors` are told of by key, `brought` are the hashes of bytes that were stored for it."""
 
     files: list[Pulled] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    brought: set[str] = field(default_factory=set)
 
 
 Check = Callable[[], None]
+
+
+class Seldom:
+    """Asks at the first call, and then at most once a second: what is asked is in the state database."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._last: float | None = None
+
+    def __call__(self) -> None:
+        if self._last is None or time.monotonic() - self._last >= CHECK_INTERVAL_S:
+            self._check()
+            self._last = time.monotonic()
 
 
 def fetch(
@@ -75,13 +92,18 @@ def fetch(
 
     Raises:
         BadRequestError: the source cannot be used at all.
+        CancelledTaskError: of `check`; what was brought is gone again.
     """
     _, wanted = read_source(source.body["source_type"], source.body["config"], settings)
-    taker = _Taker(settings, shelf, files, before, check)
-    if isinstance(wanted, DirectorySource):
-        taker.take_directory(wanted)
-    else:
-        taker.take_urls(wanted)
+    taker = _Taker(settings, shelf, files, before, Seldom(check))
+    try:
+        if isinstance(wanted, DirectorySource):
+            taker.take_directory(wanted)
+        else:
+            taker.take_urls(wanted)
+    except CancelledTaskError:
+        shelf.release(taker.haul.brought)
+        raise
     return taker.haul
 
 
@@ -133,7 +155,7 @@ def _align(
             check()  # a download may take longer than a deletion waits
             Members(objects).update(collection, put=changed, remove=sorted(gone))
         except (CancelledTaskError, NotFoundError):
-            shelf.release({each.file_hash for each in haul.files})  # no member holds what was brought
+            shelf.release(haul.brought)  # no member holds it
             raise
     _note(objects, link, "error" if haul.errors and not haul.files else "success", haul.errors)
 
@@ -206,15 +228,23 @@ class _Taker:
                 return known
             with self._files.receive(self._settings.max_upload_bytes) as incoming:
                 while block := stream.read(BLOCK_BYTES):
+                    self._check()
                     incoming.write(block)
-                return Pulled(key, name, self._shelf.commit(incoming, name).hash, stamp)
+                return Pulled(key, name, self._keep(incoming, name).hash, stamp)
 
     def _download(self, url: str, headers: Mapping[str, str]) -> Pulled:
         limit = self._settings.max_upload_bytes
         with self._files.receive(limit) as incoming:
-            fetched = fetch_url(url, incoming.write, self._settings, max_bytes=limit, headers=headers)
-            stored = self._shelf.commit(incoming, name_of(fetched))
+            fetched = fetch_url(
+                url, incoming.write, self._settings, max_bytes=limit, headers=headers, check=self._check
+            )
+            stored = self._keep(incoming, name_of(fetched))
         return Pulled(url, stored.original_file_name, stored.hash)
+
+    def _keep(self, incoming: IncomingFile, name: str) -> StoredFile:
+        stored = self._shelf.commit(incoming, name)
+        self.haul.brought.add(stored.hash)
+        return stored
 
     def _has(self, file_hash: str) -> bool:
         with suppress(NotFoundError):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rag.errors import NoTextError, NotFoundError
+from rag.splitting.classify import in_hundredths
 from rag.splitting.evidence import Evidence
 from rag.splitting.labels import Category, Page
 from rag.splitting.segments import Segment, merge_short
@@ -82,7 +83,7 @@ def _told(segment: Segment) -> dict[str, Any]:
     return {
         "category": segment.category,
         "confidence_category": segment.level,
-        "confidence": round(segment.confidence, 4),
+        "confidence": in_hundredths(segment.confidence),
         "pages": list(segment.pages),
     }
 

@@ -8,10 +8,11 @@ import structlog
 from config.loader import ProjectStore
 from rag.errors import OverloadedError
 from state.cloud.blobs import CloudFiles
-from state.cloud.collections import Collections
+from state.cloud.collections import DROP, Collections
 from state.cloud.projects import CloudProjects
 from state.cloud.retention import forget_ended, known_jobs
 from state.cloud.shelf import FileShelf
+from workers.cloud.runner import announce
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,9 @@ def tidy_cloud(runtime: Runtime, kept_s: float) -> dict[str, int]:
         How many things of each kind went.
     """
     gone = {"cloud_jobs": forget_ended(runtime.database, time.time() - kept_s)}
+    if again := runtime.cloud_jobs.try_failed_again(DROP):
+        log.warning("drop.tried_again", jobs=again)
+        announce(runtime, "ask")
     gone |= {"cloud_results": 0, "cloud_files": 0, "cloud_texts": 0}
     objects = Collections(runtime.database).objects
     for project_id in CloudProjects(ProjectStore(runtime.settings)).ids():

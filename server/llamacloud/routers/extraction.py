@@ -150,7 +150,7 @@ def delete_agent(agent_id: str, agents: AgentsDep) -> AgentDeleted:
 def create_job(body: JobCreate, service: ServiceDep, is_official: OfficialDep, from_ui: FromUi = False) -> JobView:
     """Read one file or several with an agent, in the background."""
     found = service.start(
-        body.extraction_agent_id,
+        service.agent(body.extraction_agent_id),
         [body.file_id] if body.file_id is not None else body.file_ids or [],
         "seed" if body.file_id is None else "client",
         schema=body.data_schema_override,

@@ -12,9 +12,7 @@ NO_RETRIEVERS = "retrievers over several pipelines are not built; retrieve from 
 NO_SINKS = "data sinks are not built: vectors stay in this server's own store"
 NO_REGISTRY = "the registry of webhooks is not built; give webhook_url with a job instead"
 NO_PICTURES = "pictures of pages are not made; parse the file for its text"
-NO_BOOKS = (
-    "workbooks are not made of a parsed file; POST /api/v1/sheets/jobs finds its tables, result/json has their rows"
-)
+NO_PDFS = "PDFs are not made of a parsed file; download the file itself by its id"
 NO_IMAGES = "pictures of a file are not kept; download the file itself by its id"
 NO_METERS = "usage is not metered here"
 INSTEAD = {
@@ -34,7 +32,7 @@ INSTEAD = {
     **{
         f"{prefix}/parsing/job/{{job_id}}/result/{rest}": reason
         for prefix in ("", "/v1")
-        for rest, reason in (("xlsx", NO_BOOKS), ("raw/xlsx", NO_BOOKS), ("image", NO_IMAGES))
+        for rest, reason in (("pdf", NO_PDFS), ("raw/pdf", NO_PDFS), ("image", NO_IMAGES), ("images", NO_IMAGES))
     },
     "/v1/beta/directory-sync-jobs": "directories have no sources to be synced with; sync the index instead",
 }

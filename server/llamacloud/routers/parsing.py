@@ -15,6 +15,7 @@ from server.schemas.errors import TOO_LARGE_RESPONSES
 router = Router(prefix="/api", tags=["parsing"])
 FIRST = "/parsing"
 NEWER = "/v1/parsing"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -35,6 +36,12 @@ SUFFIXES = [
     ".html", ".htm", ".md", ".txt", ".json", ".jsonl", ".xml", ".rst", ".eml", ".msg", ".png", ".jpg", ".jpeg",
     ".tiff", ".bmp", ".gif", ".webp", ".zip",
 ]  # fmt: skip
+
+
+BOOK: dict[int | str, dict[str, Any]] = {
+    **TOO_LARGE_RESPONSES,
+    200: {"content": {XLSX: {"schema": {"type": "string", "format": "binary"}}}},
+}
 
 
 async def get_service(cloud: CloudDep, scope: ScopeDep) -> ParsingService:
@@ -142,3 +149,33 @@ def get_raw_markdown(job_id: str, service: ServiceDep) -> Response:
 def get_raw_pages(job_id: str, service: ServiceDep) -> FirstJson:
     """The pages of a finished job, as the route without `raw` gives them."""
     return get_parsed_pages(job_id, service)
+
+
+@router.get(
+    f"{NEWER}/job/{{job_id}}/result/xlsx",
+    operation_id="cloud_parsing_xlsx",
+    response_class=Response,
+    responses=BOOK,
+)
+@router.get(
+    f"{FIRST}/job/{{job_id}}/result/xlsx",
+    operation_id="cloud_parsing_xlsx_plain",
+    response_class=Response,
+    responses=BOOK,
+)
+@router.get(
+    f"{NEWER}/job/{{job_id}}/result/raw/xlsx",
+    operation_id="cloud_parsing_raw_xlsx",
+    response_class=Response,
+    responses=BOOK,
+)
+@router.get(
+    f"{FIRST}/job/{{job_id}}/result/raw/xlsx",
+    operation_id="cloud_parsing_raw_xlsx_plain",
+    response_class=Response,
+    responses=BOOK,
+)
+def get_workbook(job_id: str, service: ServiceDep) -> Response:
+    """The tables of a finished job as an Excel workbook, one sheet for each."""
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}.xlsx"'}
+    return Response(service.workbook(job_id), media_type=XLSX, headers=headers)

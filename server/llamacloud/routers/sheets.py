@@ -10,7 +10,8 @@ from fastapi import Depends, Query
 
 from server.llamacloud.deps import CloudDep, LinksDep, ScopeDep
 from server.llamacloud.links import PresignedURL
-from server.llamacloud.schemas.sheets import ResultType, SheetsCreate, SheetsJobView, SheetsPage, SheetsStatus
+from server.llamacloud.schemas.sheets import ResultType, SheetsCreate, SheetsJobView, SheetsPage
+from server.llamacloud.schemas.text import FirstStatus
 from server.llamacloud.services.sheets import SheetsService
 from server.routing import Router
 
@@ -40,7 +41,7 @@ def list_sheets_jobs(
     service: ServiceDep,
     page_size: Annotated[int | None, Query(ge=1)] = None,
     page_token: str | None = None,
-    status: Annotated[SheetsStatus | None, Query(description="Only jobs of this state.")] = None,
+    status: Annotated[FirstStatus | None, Query(description="Only jobs of this state.")] = None,
     job_ids: Annotated[list[str] | None, Query(max_length=1_000)] = None,
     created_at_on_or_after: datetime | None = None,
     created_at_on_or_before: datetime | None = None,

@@ -27,11 +27,13 @@ from server.llamacloud.schemas.batches import (
     ItemStatus,
     JobType,
 )
-from server.llamacloud.schemas.classify import ClassifierParsing, ClassifyRule
+from server.llamacloud.schemas.classify import ClassifierConfig
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.job_lists import jobs_of
-from server.llamacloud.services.parsing import check_parameters, is_fresh, parameters_hash, parse_job
+from server.llamacloud.services.parse_configuration import check_parameters
+from server.llamacloud.services.parsing import is_fresh, parameters_hash, parse_job
 from server.llamacloud.times import maybe_stamp, stamp
+from server.problems import sentence
 from state.cloud.ids import new_id
 from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
 from state.cloud.objects import CloudObject, Wanted
@@ -168,7 +170,7 @@ class BatchService:
         return (projects.pop() if projects else self._scope.project_id), found
 
     def _parse(self, config: Mapping[str, Any], project_id: str) -> Any:
-        parameters = config.get("parameters") or {}
+        parameters = {} if config.get("parameters") is None else config["parameters"]
         if not isinstance(parameters, Mapping):
             raise InvalidInputError("job_config.parameters: expected an object")
         if config.get("type") not in (None, "parse"):
@@ -272,17 +274,12 @@ def _source(item_id: str, entry: CloudObject | None, file: CloudObject) -> Sourc
 
 
 def _classify_parts(config: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    given = config.get("rules")
-    if not isinstance(given, list) or not given:
-        raise InvalidInputError("job_config.rules: expected at least one {type, description}")
-    parsing = config.get("parsing_configuration")
     try:
-        rules = [ClassifyRule.model_validate(each).model_dump() for each in given]
-        return rules, None if parsing is None else ClassifierParsing.model_validate(parsing).model_dump()
+        given = ClassifierConfig.model_validate(config)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise InvalidInputError(f"job_config: {where}: {problem['msg']}") from error
+        raise InvalidInputError(sentence(error, config, "job_config")) from error
+    parsing = given.parsing_configuration
+    return [each.model_dump() for each in given.rules], None if parsing is None else parsing.model_dump()
 
 
 def _type_mark(job_type: JobType) -> str:

@@ -21,8 +21,8 @@ from server.llamacloud.services.batch_processing import Source, directory_source
 from server.llamacloud.services.configurations import Configurations
 from server.llamacloud.services.extract_jobs import checked_schema, file_job
 from server.llamacloud.services.job_lists import jobs_of
-from server.llamacloud.services.parse_configuration import second_generation
-from server.llamacloud.services.parsing import check_parameters, parse_job
+from server.llamacloud.services.parse_configuration import check_parameters, second_generation
+from server.llamacloud.services.parsing import parse_job
 from server.llamacloud.times import stamp
 from state.cloud.ids import new_id
 from state.cloud.job_lists import JobLists

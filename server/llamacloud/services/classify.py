@@ -11,7 +11,6 @@ from server.llamacloud.schemas.classify import (
     ClassifierJobPage,
     ClassifierJobView,
     ClassifierResults,
-    ClassifierStatus,
     ClassifyConfiguration,
     ClassifyCreate,
     ClassifyPage,
@@ -24,7 +23,7 @@ from server.llamacloud.schemas.classify import (
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.configurations import Configurations, read_saved
 from server.llamacloud.services.job_input import job_input, read_pages
-from server.llamacloud.services.job_lists import jobs_of
+from server.llamacloud.services.job_lists import FIRST_WORDS, jobs_of
 from server.llamacloud.times import stamp
 from state.cloud.ids import USER_ID, new_id
 from state.cloud.jobs import CloudJob, JobFilter, JobState, NewJob
@@ -39,15 +38,6 @@ WORDS: Mapping[JobState, ClassifyStatus] = {
     "partial": "COMPLETED",
     "failed": "FAILED",
     "skipped": "FAILED",
-    "cancelled": "CANCELLED",
-}
-FIRST_WORDS: Mapping[JobState, ClassifierStatus] = {
-    "waiting": "PENDING",
-    "running": "PENDING",
-    "completed": "SUCCESS",
-    "partial": "PARTIAL_SUCCESS",
-    "failed": "ERROR",
-    "skipped": "ERROR",
     "cancelled": "CANCELLED",
 }
 

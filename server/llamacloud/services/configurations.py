@@ -8,9 +8,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import aliased
 
 from rag.errors import InvalidInputError, NotFoundError
-from rag.extraction.schemas import read_schema
 from server.llamacloud.engine import CloudEngine
-from server.llamacloud.schemas.classify import ClassifyConfiguration
 from server.llamacloud.schemas.configurations import (
     PRODUCT_TYPES,
     ConfigurationCreate,
@@ -18,16 +16,16 @@ from server.llamacloud.schemas.configurations import (
     ConfigurationUpdate,
     ConfigurationView,
 )
-from server.llamacloud.schemas.split import SplitConfiguration
 from server.llamacloud.scope import Scope
+from server.llamacloud.services.product_checks import check_product
 from server.llamacloud.times import stamp
+from server.problems import sentence
 from state.cloud.ids import new_id
 from state.cloud.objects import CloudObject, Wanted
 from state.cloud.tables import CloudObjectRow
 
 KIND = "configuration"
 Model = TypeVar("Model", bound=BaseModel)
-MODELS: Mapping[str, type[BaseModel]] = {"classify_v2": ClassifyConfiguration, "split_v1": SplitConfiguration}
 
 
 def read_saved(model: type[Model], saved: Mapping[str, Any], configuration_id: str) -> Model:
@@ -35,13 +33,12 @@ def read_saved(model: type[Model], saved: Mapping[str, Any], configuration_id: s
     try:
         return model.model_validate(saved)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidInputError(f"configuration {configuration_id!r}: {place}: {first['msg']}") from error
+        raise InvalidInputError(f"configuration {configuration_id!r}: {sentence(error, saved)}") from error
 
 
 class Configurations:
     def __init__(self, cloud: CloudEngine) -> None:
+        self._cloud = cloud
         self._objects = cloud.objects
         self._projects = cloud.projects
 
@@ -63,7 +60,7 @@ class Configurations:
 
     def create(self, scope: Scope, wanted: ConfigurationCreate) -> ConfigurationView:
         """Raises InvalidInputError for parameters that their product could not be run with."""
-        _check(wanted.parameters)
+        check_product(self._cloud, wanted.parameters, scope.project_id)
         self._projects.ensure(scope.project_id)
         body = {"parameters": wanted.parameters, "version": _version(self._objects.now())}
         return _view(self._objects.insert(KIND, new_id(KIND), project_id=scope.project_id, name=wanted.name, body=body))
@@ -101,7 +98,9 @@ class Configurations:
 
     def update(self, config_id: str, scope: Scope, wanted: ConfigurationUpdate) -> ConfigurationView:
         """Raises as `create`."""
-        _check(wanted.parameters or {})
+        if wanted.parameters is not None:
+            found = self._objects.get(KIND, config_id, scope.visible)
+            check_product(self._cloud, wanted.parameters, found.project_id)
         version = _version(self._objects.now())
 
         def change(found: CloudObject) -> dict[str, Any]:
@@ -113,20 +112,6 @@ class Configurations:
     def delete(self, config_id: str, scope: Scope) -> None:
         """Jobs that were started with it keep their own copy."""
         self._objects.delete(KIND, self._objects.get(KIND, config_id, scope.visible).id)
-
-
-def _check(parameters: Mapping[str, Any]) -> None:
-    """What is wrong with them is told to whoever saves them, not to whoever runs them later."""
-    product = str(parameters.get("product_type"))
-    if product in MODELS:
-        try:
-            MODELS[product].model_validate(parameters)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(["parameters", *(str(part) for part in first["loc"])])
-            raise InvalidInputError(f"{place}: {first['msg']}") from error
-    if product == "extract_v2" and parameters.get("data_schema") is not None:  # it may come with each job instead
-        read_schema(parameters["data_schema"])
 
 
 def _is_latest() -> ColumnElement[bool]:

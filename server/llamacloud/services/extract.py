@@ -78,7 +78,9 @@ class ExtractService:
         """
         schema = checked_schema(config.get("data_schema"))
         if schema is None:
-            raise InvalidInputError("configuration.data_schema is missing: say what is to be read")
+            sent = [repr(each[:60]) for each in sorted(config) if each != "data_schema"][:5]
+            others = f"; it has {', '.join(sent)}" if sent else ""
+            raise InvalidInputError(f"configuration.data_schema is missing: say what is to be read{others}")
         kind, file_id, project_id = self._source(file_input)
         (file,) = files_of(self._cloud, [file_id], project_id)
         options = {key: value for key, value in config.items() if key not in ("data_schema", "product_type")}

@@ -1,7 +1,7 @@
 """Extraction jobs of the first generation: a job gathers a run for each of its files, in their order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from rag.errors import BadRequestError, ConflictError, NotFoundError
@@ -11,13 +11,15 @@ from server.llamacloud.scope import Scope
 from server.llamacloud.services.extract_agents import AgentService, config_of
 from server.llamacloud.services.extract_jobs import checked_schema, file_job, files_of
 from state.cloud.ids import new_id
-from state.cloud.job_lists import FROM_UI, JobLists
+from state.cloud.job_lists import JobLists
 from state.cloud.jobs import CloudJob, JobFilter, NewJob
 from state.cloud.objects import CloudObject
 
 JOB, RUN = "extract_run", "extraction"
 """Kinds of job: the one that gathers, and one file's."""
 Dialect: TypeAlias = Literal["seed", "client"]
+FROM_UI = "from_ui"
+"""Marks the runs that were begun from a screen, where an index finds them."""
 SEED_WORDS = {
     "waiting": "pending",
     "running": "processing",
@@ -64,7 +66,7 @@ class ExtractionService:
 
     def start(
         self,
-        agent_id: str,
+        agent: CloudObject,
         file_ids: Sequence[str],
         dialect: Dialect,
         *,
@@ -80,34 +82,10 @@ class ExtractionService:
             ignored: what was sent besides and has no effect; the results say so.
 
         Raises:
-            BadRequestError: an unknown agent or file, or no file.
+            BadRequestError: an unknown file, or no file.
             InvalidInputError: the schema or an option is not good.
             UpstreamError: the broker does not answer; nothing was made.
         """
-        agent = self.agent(agent_id)
-        return self.start_with(
-            agent,
-            file_ids,
-            dialect,
-            schema=schema,
-            config=config,
-            priority=priority,
-            from_ui=from_ui,
-            ignored=ignored,
-        )
-
-    def start_with(
-        self,
-        agent: CloudObject,
-        file_ids: Sequence[str],
-        dialect: Dialect,
-        *,
-        schema: Any = None,
-        config: Mapping[str, Any] | None = None,
-        priority: str | None = None,
-        from_ui: bool = False,
-        ignored: Sequence[str] = (),
-    ) -> JobWithRuns:
         if not file_ids:
             raise BadRequestError("file_ids is empty: name at least one uploaded file")
         used_schema = checked_schema(schema) or checked_schema(agent.body.get("data_schema"))
@@ -121,6 +99,7 @@ class ExtractionService:
                 schema=used_schema,
                 config=used_config,
                 item_key=agent.id,
+                params_hash=FROM_UI if from_ui else None,
                 priority=priority,
                 **facts,
                 job_id=job_id,
@@ -142,9 +121,10 @@ class ExtractionService:
         ignored: Sequence[str] = (),
     ) -> list[JobWithRuns]:
         """A job for each file; none is begun unless every file is there."""
-        files_of(self._cloud, file_ids, self.agent(agent_id).project_id)
+        agent = self.agent(agent_id)
+        files_of(self._cloud, file_ids, agent.project_id)
         return [
-            self.start(agent_id, [each], "client", schema=schema, config=config, from_ui=from_ui, ignored=ignored)
+            self.start(agent, [each], "client", schema=schema, config=config, from_ui=from_ui, ignored=ignored)
             for each in file_ids
         ]
 
@@ -196,7 +176,7 @@ class ExtractionService:
         return self._cloud.jobs.slice(RUN, self._of(agent_id), limit=limit, offset=skip)
 
     def latest_from_ui(self, agent_id: str) -> CloudJob | None:
-        found = self._lists.newest(RUN, self._of(agent_id), limit=1, where=[FROM_UI])
+        found = self._lists.newest(RUN, replace(self._of(agent_id), params_hash=FROM_UI), limit=1)
         return found[0] if found else None
 
     def _of(self, agent_id: str) -> JobFilter:

@@ -3,10 +3,21 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from server.llamacloud.schemas.text import FirstStatus
 from server.llamacloud.scope import Scope
 from server.llamacloud.times import seconds_of
 from state.cloud.jobs import JobFilter, JobState
 
+FIRST_WORDS: Mapping[JobState, FirstStatus] = {
+    "waiting": "PENDING",
+    "running": "PENDING",
+    "completed": "SUCCESS",
+    "partial": "PARTIAL_SUCCESS",
+    "failed": "ERROR",
+    "skipped": "ERROR",
+    "cancelled": "CANCELLED",
+}
+"""Of products of the first generation."""
 Created = tuple[datetime | None, datetime | None]
 """Not before and not after."""
 

@@ -4,11 +4,10 @@ whole name, such as `agentic_options.custom_prompt`, and so the job says that it
 from collections.abc import Mapping
 from typing import Any, Final
 
+from config.outside import check_outside
 from rag.errors import InvalidInputError
-from rag.parsing.parameters import KINDS, is_asked
+from rag.parsing.parameters import KINDS, checked, is_asked
 from server.llamacloud.engine import CloudEngine
-from server.llamacloud.scope import Scope
-from server.llamacloud.services.configurations import Configurations
 from server.llamacloud.services.parse_wishes import flat
 
 PRODUCT = "parse_v2"
@@ -40,18 +39,16 @@ _MAX_DEPTH = 20
 TIERS: Final = ("fast", "cost_effective", "agentic", "agentic_plus")
 
 
-def whole_configuration(cloud: CloudEngine, scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
-    """With what the saved one that it names says besides.
-
-    Raises:
-        InvalidInputError: it names one that is not there, or is for another product.
-    """
-    saved_id = given.get("configuration_id")
-    if saved_id is None:
-        return dict(given)
-    if not isinstance(saved_id, str):
-        raise InvalidInputError("configuration_id: expected a text")
-    return merged(Configurations(cloud).parameters(saved_id, PRODUCT, scope.visible), given)
+def check_parameters(cloud: CloudEngine, parameters: Mapping[str, Any], project_id: str) -> None:
+    checked(parameters)
+    other = parameters.get("project_id")
+    if other is not None and other != project_id:
+        raise InvalidInputError(f"parameters: project_id = {str(other)[:100]!r} is not the project of the request")
+    urls = [parameters.get("webhook_url")]
+    urls += [each.get("webhook_url") for each in parameters.get("webhook_configurations") or []]
+    for url in urls:
+        if url:
+            check_outside(url, cloud.settings)
 
 
 def merged(saved: Mapping[str, Any], given: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:

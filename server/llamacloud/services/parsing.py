@@ -2,38 +2,31 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import orjson
 from anyio import to_thread
 
-from config.outside import check_outside
 from rag.errors import BadRequestError, InvalidInputError, NotFoundError
 from rag.parsing.hooks import hooks_of
 from rag.parsing.layout import joined
-from rag.parsing.parameters import KINDS, PRIORITIES, TREATMENTS, asked, checked, masked
+from rag.parsing.parameters import KINDS, PRIORITIES, TREATMENTS, asked, masked
+from rag.parsing.workbook import tables_of, workbook_of
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.scope import Scope
+from server.llamacloud.services.configurations import Configurations
 from server.llamacloud.services.files import FileService, Labels
 from server.llamacloud.services.job_input import job_input
-from server.llamacloud.services.parse_configuration import second_generation, whole_configuration
+from server.llamacloud.services.job_lists import FIRST_WORDS
+from server.llamacloud.services.parse_configuration import PRODUCT, check_parameters, merged, second_generation
 from server.llamacloud.services.uploading import Arrived, Body, receive_form
 from state.cloud.ids import new_id
-from state.cloud.jobs import HOOK, CloudJob, JobFilter, JobState, NewJob
+from state.cloud.jobs import HOOK, CloudJob, JobFilter, NewJob
 from state.cloud.objects import CloudObject
 
 KIND = "parse"
-FirstStatus: TypeAlias = Literal["PENDING", "SUCCESS", "ERROR", "PARTIAL_SUCCESS", "CANCELLED"]
-FIRST_WORDS: Mapping[JobState, FirstStatus] = {
-    "waiting": "PENDING",
-    "running": "PENDING",
-    "completed": "SUCCESS",
-    "partial": "PARTIAL_SUCCESS",
-    "failed": "ERROR",
-    "skipped": "ERROR",
-    "cancelled": "CANCELLED",
-}
 SOURCES = ("input_url", "input_s3_path")
+MAX_NUMBER_CHARS = 20
 _FRESH = ("do_not_cache", "invalidate_cache")
 
 
@@ -66,7 +59,7 @@ class ParsingService:
         """The same, with the parameters as JSON in the field `configuration`."""
 
         def keep(arrived: Arrived) -> CloudJob:
-            configuration = _json_of(arrived.fields.get("configuration") or "{}")
+            configuration = _json_of("configuration", arrived.fields.get("configuration") or "{}")
             if not isinstance(configuration, dict):
                 raise InvalidInputError("configuration: expected a JSON object")
             if arrived.fields.get("source_url") or configuration.get("source_url"):
@@ -110,6 +103,18 @@ class ParsingService:
                 f"Parse job {job.id!r} has no result: it is {job.state}" + (f" ({job.error})" * bool(job.error))
             )
         return job, orjson.loads(self.raw(job, "result.json"))
+
+    def workbook(self, job_id: str) -> bytes:
+        """
+        Raises:
+            NotFoundError: as `result`, or there is no table.
+            LimitExceededError: the tables are too large for it.
+        """
+        job, found = self.result(job_id)
+        tables = list(tables_of(found["pages"]))
+        if not tables:
+            raise NotFoundError(f"Parse job {job.id!r} has no workbook: it found no table in {job.name!r}")
+        return workbook_of(tables)
 
     def hook_errors(self, job: CloudJob) -> list[str]:
         if not job.request.get("hooks"):
@@ -186,16 +191,18 @@ def is_fresh(parameters: Mapping[str, Any]) -> bool:
     return any(parameters.get(name) for name in _FRESH)
 
 
-def check_parameters(cloud: CloudEngine, parameters: Mapping[str, Any], project_id: str) -> None:
-    checked(parameters)
-    other = parameters.get("project_id")
-    if other is not None and other != project_id:
-        raise InvalidInputError(f"parameters: project_id = {str(other)[:100]!r} is not the project of the request")
-    urls = [parameters.get("webhook_url")]
-    urls += [each.get("webhook_url") for each in parameters.get("webhook_configurations") or []]
-    for url in urls:
-        if url:
-            check_outside(url, cloud.settings)
+def whole_configuration(cloud: CloudEngine, scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
+    """With what the saved one that it names says besides.
+
+    Raises:
+        InvalidInputError: it names one that is not there, or is for another product.
+    """
+    saved_id = given.get("configuration_id")
+    if saved_id is None:
+        return dict(given)
+    if not isinstance(saved_id, str):
+        raise InvalidInputError("configuration_id: expected a text")
+    return merged(Configurations(cloud).parameters(saved_id, PRODUCT, scope.visible), given)
 
 
 def refuse_sources(parameters: Mapping[str, Any]) -> None:
@@ -276,21 +283,24 @@ def _of_form(name: str, text: str) -> Any:
     if kind == "number":
         return _number(text)
     if kind in ("list", "map") and text[:1] in "[{":
-        return _json_of(text)
+        return _json_of(name, text)
     return [each.strip() for each in text.split(",")] if kind == "list" else text
 
 
 def _number(text: str) -> Any:
+    """What is no number stays the text that it is, and is refused as such; so does one that no parameter can mean."""
     try:
         value = float(text)
     except ValueError:
         return text
+    if len(text) > MAX_NUMBER_CHARS:
+        return text
     return int(value) if value.is_integer() else value
 
 
-def _json_of(text: str) -> Any:
+def _json_of(name: str, text: str) -> Any:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidInputError(f"a field of the form is not JSON: {text[:60]!r}") from error
+        raise InvalidInputError(f"{name} = {text[:60]!r}: expected JSON ({error.msg})") from error
     return value

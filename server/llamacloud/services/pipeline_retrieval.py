@@ -17,7 +17,7 @@ from server.llamacloud.schemas.pipelines import (
     RetrievalNode,
     RetrievalResult,
 )
-from server.llamacloud.services.filtering import Where, read_search_filters, select
+from server.llamacloud.services.filtering import Where, read_search_filters
 from server.llamacloud.services.members import MemberLists
 from server.llamacloud.services.searching import Passage, Search, SearchWanted
 from server.llamacloud.services.texts import Texts
@@ -96,11 +96,11 @@ class PipelineRetrieval:
         return "chunks"
 
     def _members(self, collection: Collection, where: Where | None) -> Sequence[Member]:
-        members = self._lists.all(collection)
+        members = self._lists.of(collection)
         if where is None:
-            return members
-        selection = select(where, members)
-        return [each for each in members if selection.member(each.file_hash, {}) is not None]
+            return members.members
+        selection = members.selection(where)
+        return [each for each in members.members if selection.member(each.file_hash, {}) is not None]
 
     def _files_by_facts(self, found: CloudObject, given: Mapping[str, Any], where: Where | None) -> list[Found]:
         """By the share of the query's words that stand in a file's name and metadata."""

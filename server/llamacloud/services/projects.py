@@ -4,7 +4,7 @@ from rag.errors import NotFoundError
 from server.llamacloud.engine import CloudEngine
 from server.llamacloud.schemas.projects import OrganizationView, ProjectPage, ProjectView
 from server.llamacloud.scope import KeyScope, scope_of
-from server.llamacloud.times import stamp
+from server.llamacloud.times import maybe_stamp
 from state.cloud.ids import DEFAULT_ORGANIZATION_ID, DEFAULT_PROJECT_ID, NAMESPACE
 from state.cloud.paging import make_token, page_size, read_token
 
@@ -52,14 +52,13 @@ class ProjectService:
         return found
 
     def _view(self, project_id: str) -> ProjectView:
-        path = self._projects.store.paths(NAMESPACE, project_id).existing_config_file
-        moment = None if path is None else stamp(path.stat().st_mtime)
+        made, changed = self._projects.times(project_id) or (None, None)
         is_default = project_id == DEFAULT_PROJECT_ID
         return ProjectView(
             id=project_id,
             name=DEFAULT_NAME if is_default else project_id,
             organization_id=DEFAULT_ORGANIZATION_ID,
             is_default=is_default,
-            created_at=moment,
-            updated_at=moment,
+            created_at=maybe_stamp(made),
+            updated_at=maybe_stamp(changed),
         )

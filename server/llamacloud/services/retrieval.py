@@ -28,7 +28,7 @@ from server.llamacloud.schemas.retrieval import (
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.file_tools import FileTools, GrepWanted
 from server.llamacloud.services.filtering import read_filters
-from server.llamacloud.services.searching import Passage, Search, SearchWanted
+from server.llamacloud.services.searching import Passage, Prepared, Search, SearchWanted
 from state.cloud.collections import collection_of
 from state.cloud.members import Collection, Member
 
@@ -47,8 +47,12 @@ class RetrievalService:
         return collection_of(self._cloud.objects.get("index", index_id, self._scope.visible))
 
     async def retrieve(self, wanted: RetrieveRequest) -> RetrieveResponse:
-        collection = await to_thread.run_sync(self.index, wanted.index_id)
-        found = await Search(self._cloud).search(collection, _search_wanted(wanted))
+        search = Search(self._cloud)
+
+        def prepared() -> Prepared | None:
+            return search.prepare(self.index(wanted.index_id), _search_wanted(wanted))
+
+        found = await search.run(await to_thread.run_sync(prepared))
         return RetrieveResponse(results=[_chunk(each) for each in found])
 
     def search_files(self, wanted: FileSearchRequest) -> FileSearchResponse:

@@ -14,8 +14,8 @@ from rag.filters import Filter
 from rag.retrievers.base import Query
 from rag.types import Hit
 from server.llamacloud.engine import CloudEngine
-from server.llamacloud.services.filtering import Selection, Where, of_members, select
-from server.llamacloud.services.members import MemberLists
+from server.llamacloud.services.filtering import Selection, Where, of_members
+from server.llamacloud.services.members import MemberList, MemberLists
 from server.schemas.rag import MAX_QUERY_CHARS
 from state.cloud.members import Collection, Member
 
@@ -95,6 +95,22 @@ class Passage:
     hit: Hit = field(repr=False, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A search that has only to be made. `config`: the project with the one database, searched as it is wanted."""
+
+    wanted: SearchWanted
+    collection: Collection
+    config: ProjectConfig
+    members: MemberList
+    selection: Selection | None
+
+    @property
+    def where(self) -> Filter | None:
+        """None: nothing may be found."""
+        return Filter() if self.selection is None else self.selection.where
+
+
 class Search:
     def __init__(self, cloud: CloudEngine) -> None:
         self._cloud = cloud
@@ -109,35 +125,39 @@ class Search:
             InvalidInputError: see `SearchWanted.check`.
             UpstreamError: what is behind the search does not answer.
         """
+        return await self.run(await to_thread.run_sync(self.prepare, collection, wanted))
+
+    def prepare(self, collection: Collection, wanted: SearchWanted) -> Prepared | None:
+        """The half that reads the state: callers that have to read too do so in the same thread. None: nothing to find.
+
+        Raises InvalidInputError.
+        """
         wanted.check()
-        config, selection = await to_thread.run_sync(self._prepared, collection, wanted)
-        if config is None or (selection is not None and selection.where is None):
+        config = self._cloud.projects.load(collection.project_id)
+        database = next((each for each in config.databases if each.name == collection.database), None)
+        if database is None:
+            return None
+        members = self._lists.of(collection)
+        selection = None if wanted.where is None else members.selection(wanted.where)
+        return Prepared(wanted, collection, _searching(config, database, wanted), members, selection)
+
+    async def run(self, prepared: Prepared | None) -> list[Passage]:
+        """Raises UpstreamError."""
+        if prepared is None or prepared.where is None:
             return []
-        where = Filter() if selection is None else selection.where
-        assert where is not None
-        hits = await self._hits(config, collection, wanted, where)
-        passages = await to_thread.run_sync(self._passages, collection, hits, selection)
-        if selection is None and len(passages) < len(hits) == _limit(wanted):
+        wanted = prepared.wanted
+        hits = await self._hits(prepared, prepared.where)
+        passages = _passages(prepared, hits)
+        if prepared.selection is None and len(passages) < len(hits) == _limit(wanted):
             # Some are of files that were taken away and are about to be forgotten: they stand in others' place.
-            members = await to_thread.run_sync(self._lists.all, collection)
-            hits = await self._hits(config, collection, wanted, of_members(members))
-            passages = await to_thread.run_sync(self._passages, collection, hits, None)
+            hits = await self._hits(prepared, of_members(prepared.members.members))
+            passages = _passages(prepared, hits)
         if wanted.rerank and wanted.rerank_top_n is not None:
             return passages[: wanted.rerank_top_n]
         return passages
 
-    def _prepared(self, collection: Collection, wanted: SearchWanted) -> tuple[ProjectConfig | None, Selection | None]:
-        """The project with the one database, searched as it is wanted; what of its files may be found."""
-        config = self._cloud.projects.load(collection.project_id)
-        database = next((each for each in config.databases if each.name == collection.database), None)
-        if database is None:
-            return None, None
-        selection = None if wanted.where is None else select(wanted.where, self._lists.all(collection))
-        return _searching(config, database, wanted), selection
-
-    async def _hits(
-        self, config: ProjectConfig, collection: Collection, wanted: SearchWanted, where: Filter
-    ) -> Sequence[Hit]:
+    async def _hits(self, prepared: Prepared, where: Filter) -> Sequence[Hit]:
+        wanted = prepared.wanted
         query = Query(
             text=wanted.query,
             top_k=_limit(wanted),
@@ -151,23 +171,22 @@ class Search:
             stages["query_transform"] = {"type": "multi_query", "method": "rules", "num_queries": WORDINGS}
         if not wanted.rerank:
             stages["reranker"] = False
-        found = await self._cloud.searcher.search(config, [query], database=collection.database, stages=stages)
+        database = prepared.collection.database
+        found = await self._cloud.searcher.search(prepared.config, [query], database=database, stages=stages)
         return found.retrieval.hits
 
-    def _passages(self, collection: Collection, hits: Sequence[Hit], selection: Selection | None) -> list[Passage]:
-        """Those of files that belong to the collection."""
-        found = []
-        hashes = {_file_hash(hit) for hit in hits}
-        known = {} if selection is not None else self._lists.members.of_hashes(collection, hashes) if hashes else {}
-        for hit in hits:
-            file_hash = _file_hash(hit)
-            if selection is not None:
-                member = selection.member(file_hash, hit.metadata)
-            else:
-                member = next(iter(known.get(file_hash, ())), None)
-            if member is not None:
-                found.append(_passage(hit, member))
-        return found
+
+def _passages(prepared: Prepared, hits: Sequence[Hit]) -> list[Passage]:
+    """Those of files that belong to the collection."""
+    found = [(hit, _member_of(hit, prepared)) for hit in hits]
+    return [_passage(hit, member) for hit, member in found if member is not None]
+
+
+def _member_of(hit: Hit, prepared: Prepared) -> Member | None:
+    file_hash = hit.file_key.rpartition("/")[2]
+    if prepared.selection is not None:
+        return prepared.selection.member(file_hash, hit.metadata)
+    return prepared.members.of_hash.get(file_hash)
 
 
 def _limit(wanted: SearchWanted) -> int:
@@ -192,10 +211,6 @@ def _searching(config: ProjectConfig, database: DatabaseConfig, wanted: SearchWa
     only = database.model_copy(update={"retrieval_strategies": [strategy], "default_retrieval_strategy": None})
     assert config.rag is not None
     return config.model_copy(update={"rag": config.rag.model_copy(update={"databases": [only]})})
-
-
-def _file_hash(hit: Hit) -> str:
-    return hit.file_key.rpartition("/")[2]
 
 
 def _passage(hit: Hit, member: Member) -> Passage:

@@ -1,7 +1,7 @@
 """Spreadsheet jobs: made, listed, read and deleted; the work is workers/cloud/sheets.py."""
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import PurePath
 
@@ -17,30 +17,21 @@ from server.llamacloud.schemas.sheets import (
     SheetsJobView,
     SheetsPage,
     SheetsRegion,
-    SheetsStatus,
     WorksheetMetadata,
 )
+from server.llamacloud.schemas.text import FirstStatus
 from server.llamacloud.scope import Scope
 from server.llamacloud.services.configurations import Configurations, read_saved
 from server.llamacloud.services.files import view_of
-from server.llamacloud.services.job_lists import jobs_of
+from server.llamacloud.services.job_lists import FIRST_WORDS, jobs_of
 from server.llamacloud.times import stamp
 from state.cloud.ids import USER_ID, new_id
-from state.cloud.jobs import CloudJob, JobState, NewJob
+from state.cloud.jobs import CloudJob, NewJob
 from state.cloud.objects import CloudObject
 
 KIND = "sheets"
 PRODUCT = "spreadsheet_v1"
 PARQUET = "application/vnd.apache.parquet"
-WORDS: Mapping[JobState, SheetsStatus] = {
-    "waiting": "PENDING",
-    "running": "PENDING",
-    "completed": "SUCCESS",
-    "partial": "PARTIAL_SUCCESS",
-    "failed": "ERROR",
-    "skipped": "ERROR",
-    "cancelled": "CANCELLED",
-}
 
 
 class SheetsService:
@@ -81,12 +72,12 @@ class SheetsService:
         token: str | None,
         size: int | None,
         *,
-        status: SheetsStatus | None,
+        status: FirstStatus | None,
         job_ids: Collection[str] | None,
         created: tuple[datetime | None, datetime | None],
         with_results: bool,
     ) -> SheetsPage:
-        wanted = jobs_of(self._scope, WORDS, status, job_ids=job_ids, created=created)
+        wanted = jobs_of(self._scope, FIRST_WORDS, status, job_ids=job_ids, created=created)
         page = self._cloud.jobs.page(KIND, wanted, token, size)
         known = self._cloud.objects.by_ids("file", [job.request["file_id"] for job in page.items], self._scope.visible)
         items = [_view(job, known.get(job.request["file_id"]), with_results=with_results) for job in page.items]
@@ -171,7 +162,7 @@ def _view(job: CloudJob, file: CloudObject | None, *, with_results: bool) -> She
         file=FileView.model_validate(request["file"]) if file is None else view_of(file),
         project_id=job.project_id,
         user_id=USER_ID,
-        status=WORDS[job.state],
+        status=FIRST_WORDS[job.state],
         success=job.state in ("completed", "partial") if job.is_final else None,
         errors=errors,
         regions=[SheetsRegion.model_validate(each) for each in shown.get("regions", [])],

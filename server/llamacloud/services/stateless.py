@@ -38,7 +38,7 @@ def start_stateless(cloud: CloudEngine, scope: Scope, body: StatelessRun) -> Job
     service.check(body.config)
     agent = AgentService(cloud, scope).default()
     file_ids, ignored = [_file_id(cloud, scope, body)], body.ignored()
-    return service.start_with(agent, file_ids, "client", schema=schema, config=body.config, ignored=ignored)
+    return service.start(agent, file_ids, "client", schema=schema, config=body.config, ignored=ignored)
 
 
 def _file_id(cloud: CloudEngine, scope: Scope, body: StatelessRun) -> str:
@@ -70,11 +70,12 @@ def _start_arrived(cloud: CloudEngine, scope: Scope, from_ui: bool, arrived: Arr
     checked_schema(schema)
     service = ExtractionService(cloud, scope)
     service.check(config)
-    if service.agent(agent_id).project_id != scope.project_id:
+    agent = service.agent(agent_id)
+    if agent.project_id != scope.project_id:
         raise BadRequestError(f"agent {agent_id[:100]!r} is of another project: name that in project_id")
     file = FileService(cloud).keep(scope.project_id, arrived, Labels(purpose=PURPOSE))
     ignored = sorted(shown_name(name) for name, value in fields.items() if name not in FIELDS and value)[:MAX_NAMES]
-    return service.start(agent_id, [file.id], "client", schema=schema, config=config, from_ui=from_ui, ignored=ignored)
+    return service.start(agent, [file.id], "client", schema=schema, config=config, from_ui=from_ui, ignored=ignored)
 
 
 def _json(fields: Any, name: str) -> dict[str, Any] | None:

@@ -55,10 +55,10 @@ class Texts:
 
     def member(self, collection: Collection, any_id: str) -> Member:
         """By its own id or that of the uploaded file behind it. Raises NotFoundError."""
-        for each in self._lists.all(collection):
-            if any_id in (each.id, each.file_id):
-                return each
-        raise NotFoundError(f"File {any_id[:100]!r} not found in {collection.kind} '{collection.id}'")
+        found = self._lists.of(collection).find(any_id)
+        if found is None:
+            raise NotFoundError(f"File {any_id[:100]!r} not found in {collection.kind} '{collection.id}'")
+        return found
 
     def text(self, collection: Collection, member: Member) -> ParsedText:
         """Raises NotFoundError while it has none: it waits to be parsed, or could not be."""

@@ -91,7 +91,9 @@ async def receive_form(
         if form.has_open_file:
             raise BadRequestError("the multipart body ended in the middle of the file; nothing was stored")
         if sink.name is None and needs_file:
-            raise InvalidInputError("the upload needs a multipart part 'file' (curl -F file=@paper.pdf)")
+            sent = [repr(each[:60]) for each in form.fields][:5]
+            others = f"; the form has {', '.join(sent)}" if sent else ""
+            raise InvalidInputError(f"the upload needs a multipart part 'file' (curl -F file=@paper.pdf){others}")
         if sink.name is not None and incoming.size == 0:
             raise _empty(sink.name)
         return await to_thread.run_sync(keep, Arrived(incoming, sink.name, sink.mime, form.fields))

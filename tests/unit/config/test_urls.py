@@ -1,6 +1,8 @@
 """Where a project may send the server, and where not."""
 
 import socket
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -96,3 +98,20 @@ def test_private_networks_can_be_closed_but_for_named_hosts_and_the_operators_ow
     for url in ("http://192.168.1.5/v1", "http://127.0.0.1:9999", "http://10.0.0.7:22", "http://[::ffff:10.0.0.8]/"):
         with pytest.raises(InvalidInputError, match="LF_ALLOWED_HOSTS"):
             check_url(url, settings=closed)
+
+
+def test_name_servers_that_are_silent_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr("config.urls.LOOKUP_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("config.urls._lookups", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: go.wait(10) and [])
+    begun = time.monotonic()
+    for host in ("one.example", "two.example", "three.example"):  # the third one has to wait for a place
+        with pytest.raises(UpstreamError, match=host):
+            check_url(f"http://{host}/", settings=settings())
+    assert time.monotonic() - begun < 2
+    waiting = [each for each in threading.enumerate() if each.name == "name-lookup"]
+    assert len(waiting) == 2
+    go.set()
+    for each in waiting:
+        each.join(10)

@@ -150,3 +150,10 @@ def test_strategies_and_stores_that_cannot_do_what_they_say_are_named() -> None:
     assert "retrieval_strategies[1].config.model_name = 'nix': no model under runtime.models has this name" in text
     assert "SOME_MODEL" not in text
     assert "'QdrantStore': no address: set config.url" in text
+
+
+def test_a_store_for_one_process_is_named_because_a_server_is_several() -> None:
+    embedded = {"name": "a", "type": "QdrantStore", "config": {"path": "here"}}
+    (sentence,) = [each for each in warned(rag={"databases": [embedded]}).split("\n") if "path" in each]
+    assert "rag.databases[0].config.path: For one process alone (tests, scripts)" in sentence
+    assert "a running server cannot use it" in sentence

@@ -72,7 +72,7 @@ def test_progress_counts_pages(tmp_path: Path) -> None:
     parsers.build("PDFParser", {}).parse(
         probe_file(path, "a.pdf"), ParseLimits(), lambda done, total: told.append((done, total))
     )
-    assert told == [(10, 25), (20, 25), (25, 25)]
+    assert told == [(0, 25), (10, 25), (20, 25), (25, 25)]
 
 
 def test_many_pages_are_read_quickly(tmp_path: Path) -> None:
@@ -90,6 +90,11 @@ def test_many_pages_are_read_quickly(tmp_path: Path) -> None:
         (("infor", "mation"), "information", "information"),
         (("infor", "mation"), "", "information"),
         (("well", "known"), "well-known", "well-known"),
+        (("well", "known"), "", "well-known"),
+        (("Well", "known"), "wellknown", "Wellknown"),
+        (("self", "employed"), "", "self-employed"),
+        (("self", "lessness"), "", "selflessness"),
+        (("twenty", "three"), "", "twenty-three"),
         (("staff", "and"), "the staff and others", "staff-and"),
         (("pre", "Roman"), "", "pre-Roman"),
         (("covid", "19"), "", "covid-19"),
@@ -132,6 +137,16 @@ def test_what_pdfium_cannot_open_is_read_by_a_second_reader_and_said(tmp_path: P
 def test_without_a_second_reader_such_a_file_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match="its table of objects or pages cannot be read"):
         read(without_root(tmp_path / "a.pdf"), fallback_strategies=[])
+
+
+def test_a_damaged_page_is_never_told_as_another_one(tmp_path: Path) -> None:
+    """pypdf leaves it out, so that the page after it has its number there."""
+    path = make.pdf_file(tmp_path / "a.pdf", ["first words", "second words", "third words"])
+    path.write_bytes(pdfs.with_damaged_pages(path.read_bytes(), 2))
+    document = read(path)
+    found = [document.text[span.start : span.end].strip() for span in document.pages]
+    assert found == ["first words", "", "third words"]
+    assert document.warnings == ("Page 2 of 3 damaged and left out.",)
 
 
 def test_pages_of_words_all_over_the_place_are_read_in_bounded_time(tmp_path: Path) -> None:
