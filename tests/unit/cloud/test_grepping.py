@@ -80,7 +80,8 @@ def test_a_search_stops_soon_after_its_time() -> None:
 @pytest.mark.parametrize("text", ["(([ab]{0,30}){0,30})*!", ".*a" + "." * 800 + ".*!"])
 def test_a_slow_pattern_that_cannot_be_stopped_is_refused_on_a_long_text_only(text: str) -> None:
     pattern, started = Pattern(text), time.monotonic()
-    with pytest.raises(SlowPatternError, match="long chains of wildcards"):
+    allowed = patch.object(grepping, "MAX_UNSTOPPABLE_S", 0.2)  # a quick machine may search all of it within the usual
+    with allowed, pytest.raises(SlowPatternError, match="long chains of wildcards"):
         next(pattern.matches(ParsedText("a" * 5_000_000, ("a", 0, 0)), Position()))
     assert time.monotonic() - started < 10
     assert next(pattern.matches(ParsedText("a" * 1_000 + "!", ("b", 0, 0)), Position())).end == 1_001
