@@ -120,8 +120,8 @@ def _draw_latency(axes: "Axes", lines: Sequence[Line], colours: dict[str, str]) 
     axes.set_xlim(0, slowest * 1.45)
     axes.set_title("milliseconds a query (p50 – p95)", loc="left", fontsize=9.5, color=FAINT)
     if any(map(latency_mark, lines)):
-        axes.annotate(IN_MEMORY, (0, 0), xycoords="axes fraction", xytext=(0, -30), textcoords="offset points",
-                      fontsize=8, color=FAINT)  # fmt: skip
+        axes.annotate(IN_MEMORY, (1, 0), xycoords="axes fraction", xytext=(0, -30), textcoords="offset points",
+                      ha="right", fontsize=8, color=FAINT)  # fmt: skip
     axes.tick_params(left=False, labelleft=False)
     _plain(axes)
 
