@@ -6,7 +6,7 @@ no work on chunks, and a filter on it is a list of files that may be searched. S
 Every change gives the collection's row of kind `MARK` another `ref`: lists that are kept elsewhere are good until then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -73,6 +73,11 @@ class Members:
     def all(self, collection: Collection) -> list[Member]:
         """In the order in which they were added."""
         return [_member(each) for each in self._objects.all(KIND, Wanted(parent_id=collection.id))]
+
+    def of_hashes(self, collection: Collection, hashes: Iterable[str]) -> list[Member]:
+        """The members with one of these contents, in the order in which they were added."""
+        some = CloudObjectRow.ref.in_(list(hashes))
+        return [_member(each) for each in self._objects.all(KIND, Wanted(parent_id=collection.id, where=(some,)))]
 
     def find(self, collection: Collection, any_id: str) -> Member | None:
         """By its own id, or by the id of the file behind it."""

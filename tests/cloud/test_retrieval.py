@@ -9,7 +9,7 @@ import pytest
 
 from rag.retrievers.base import Query
 from state.cloud.ids import DEFAULT_PROJECT_ID
-from state.cloud.members import Members
+from state.cloud.members import Collection, Member, Members
 from state.cloud.objects import CloudObjects
 from state.cloud.projects import CloudProjects
 from tests.cloud.conftest import CloudWorld
@@ -399,3 +399,23 @@ def test_a_filter_sees_a_change_although_the_clock_went_back(index: FilledIndex)
     late = CloudObjects(index.cloud.database, clock=lambda: birds.updated_at - 60)
     Members(late).update(index.collection, [replace(birds, metadata={"year": 2025})])
     assert set(files_of(index.ask("herons", **recent))) == {"birds.txt"}
+
+
+def test_all_members_are_read_only_once_nobody_changes_them_any_more(
+    index: FilledIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    every = Members.all
+
+    def counted(members: Members, collection: Collection) -> list[Member]:
+        read.append(collection.id)
+        return every(members, collection)
+
+    monkeypatch.setattr(Members, "all", counted)
+    first = index.ask("price of apples", top_k=3)
+    for number in range(3):
+        index.members.update(index.collection, put=[Member(f"dfl-{number}", f"{number:064x}", "new.txt")])
+        assert index.ask("price of apples", top_k=3) == first
+    assert read == []
+    assert [index.ask("price of apples", top_k=3) for _ in range(3)] == [first] * 3
+    assert read == [index.collection.id]

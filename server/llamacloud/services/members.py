@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from sqlalchemy import bindparam
@@ -16,6 +16,7 @@ from state.cloud.tables import CloudObjectRow
 MAX_COLLECTIONS = 64
 MAX_MEMBERS = 200_000
 """Kept in all; one collection is kept however many it has."""
+MAX_ASKED = 10_000
 KEPT_SELECTIONS = 4
 """Of each collection: the filters that were asked for last."""
 
@@ -65,6 +66,8 @@ class MemberList:
 
 
 _kept: OrderedDict[tuple[str, str], MemberList] = OrderedDict()
+_asked: OrderedDict[tuple[str, str], str | None] = OrderedDict()
+"""The mark of each collection when it was last searched."""
 
 
 class MemberLists:
@@ -75,8 +78,35 @@ class MemberLists:
         self._members = Members(cloud.objects)
 
     def of(self, collection: Collection) -> MemberList:
+        return self._read(collection, self._stamp(collection))
+
+    def settled(self, collection: Collection) -> MemberList | None:
+        """None: it was changed since it was asked for last. Reading all of a large one takes long, and where somebody
+        adds to it all the time, each search would wait for that."""
+        key, stamp = self._key(collection), self._stamp(collection)
+        with _guard:
+            known = _kept.get(key)
+            is_settled = _asked.get(key, "") == stamp or (known is not None and known.stamp == stamp)
+            _asked[key] = stamp
+            _asked.move_to_end(key)
+            while len(_asked) > MAX_ASKED:
+                _asked.popitem(last=False)
+        return self._read(collection, stamp) if is_settled else None
+
+    def of_hashes(self, collection: Collection, hashes: Iterable[str]) -> MemberList:
+        """Those with one of these contents alone."""
+        return MemberList(None, self._members.of_hashes(collection, hashes))
+
+    def _key(self, collection: Collection) -> tuple[str, str]:
+        return self._database.url, collection.id
+
+    def _stamp(self, collection: Collection) -> str | None:
         rows = self._database.rows(_STAMP, {"collection": collection.id})
-        key, stamp = (self._database.url, collection.id), rows[0][0] if rows else None
+        return rows[0][0] if rows else None
+
+    def _read(self, collection: Collection, stamp: str | None) -> MemberList:
+        """As it was at `stamp`, or later."""
+        key = self._key(collection)
         with _guard:
             known = _kept.get(key)
             if known is not None and known.stamp == stamp:

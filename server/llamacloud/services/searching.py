@@ -97,12 +97,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A search that has only to be made. `config`: the project with the one database, searched as it is wanted."""
+    """A search that has only to be made.
+
+    Args:
+        config: the project with the one database, searched as it is wanted.
+        members: None: only those of the hits are read, once there are hits.
+    """
 
     wanted: SearchWanted
     collection: Collection
     config: ProjectConfig
-    members: MemberList
+    members: MemberList | None
     selection: Selection | None
 
     @property
@@ -137,9 +142,11 @@ class Search:
         database = next((each for each in config.databases if each.name == collection.database), None)
         if database is None:
             return None
+        chosen = _searching(config, database, wanted)
+        if wanted.where is None:
+            return Prepared(wanted, collection, chosen, self._lists.settled(collection), None)
         members = self._lists.of(collection)
-        selection = None if wanted.where is None else members.selection(wanted.where)
-        return Prepared(wanted, collection, _searching(config, database, wanted), members, selection)
+        return Prepared(wanted, collection, chosen, members, members.selection(wanted.where))
 
     async def run(self, prepared: Prepared | None) -> list[Passage]:
         """Raises UpstreamError."""
@@ -147,11 +154,12 @@ class Search:
             return []
         wanted = prepared.wanted
         hits = await self._hits(prepared, prepared.where)
-        passages = _passages(prepared, hits)
+        passages = await self._passages(prepared, hits)
         if prepared.selection is None and len(passages) < len(hits) == _limit(wanted):
             # Some are of files that were taken away and are about to be forgotten: they stand in others' place.
-            hits = await self._hits(prepared, of_members(prepared.members.members))
-            passages = _passages(prepared, hits)
+            members = await to_thread.run_sync(self._lists.all, prepared.collection)
+            hits = await self._hits(prepared, of_members(members))
+            passages = await self._passages(prepared, hits)
         if wanted.rerank and wanted.rerank_top_n is not None:
             return passages[: wanted.rerank_top_n]
         return passages
@@ -175,18 +183,24 @@ class Search:
         found = await self._cloud.searcher.search(prepared.config, [query], database=database, stages=stages)
         return found.retrieval.hits
 
+    async def _passages(self, prepared: Prepared, hits: Sequence[Hit]) -> list[Passage]:
+        """Those of files that belong to the collection."""
+        members = prepared.members
+        if members is None:
+            hashes = {_file_hash(hit) for hit in hits}
+            members = await to_thread.run_sync(self._lists.of_hashes, prepared.collection, hashes)
+        found = [(hit, _member_of(hit, members, prepared.selection)) for hit in hits]
+        return [_passage(hit, member) for hit, member in found if member is not None]
 
-def _passages(prepared: Prepared, hits: Sequence[Hit]) -> list[Passage]:
-    """Those of files that belong to the collection."""
-    found = [(hit, _member_of(hit, prepared)) for hit in hits]
-    return [_passage(hit, member) for hit, member in found if member is not None]
+
+def _member_of(hit: Hit, members: MemberList, selection: Selection | None) -> Member | None:
+    if selection is not None:
+        return selection.member(_file_hash(hit), hit.metadata)
+    return members.of_hash.get(_file_hash(hit))
 
 
-def _member_of(hit: Hit, prepared: Prepared) -> Member | None:
-    file_hash = hit.file_key.rpartition("/")[2]
-    if prepared.selection is not None:
-        return prepared.selection.member(file_hash, hit.metadata)
-    return prepared.members.of_hash.get(file_hash)
+def _file_hash(hit: Hit) -> str:
+    return hit.file_key.rpartition("/")[2]
 
 
 def _limit(wanted: SearchWanted) -> int:
